@@ -1,0 +1,96 @@
+"""Writes that are whole or absent: a temporary file beside the target, renamed into place when it is complete."""
+
+import errno
+import os
+import uuid
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+from m2aenet_core.errors import InputError
+
+_FULL = "the disk is full; free some space and run again"
+_UNWRITABLE = "the folder {folder} is not writable; choose another folder"
+_NOT_A_FOLDER = "a part of {folder} is a file and not a folder; choose another folder"
+_REASONS = {
+    errno.ENOSPC: _FULL,
+    errno.EDQUOT: _FULL,
+    errno.EFBIG: "it is larger than a file may be here; raise the file size limit or choose another disk",
+    errno.EACCES: _UNWRITABLE,
+    errno.EPERM: _UNWRITABLE,
+    errno.EROFS: _UNWRITABLE,
+    errno.ENOTDIR: _NOT_A_FOLDER,
+    errno.EEXIST: _NOT_A_FOLDER,
+    errno.EISDIR: "there is a folder of that name; choose another name",
+    errno.ENAMETOOLONG: "its name is too long for the file system; choose a shorter one",
+}
+
+
+@contextmanager
+def atomic_path(target: str | Path) -> Iterator[Path]:
+    """A temporary path beside `target`, with its suffix, that replaces `target` when the block ends well.
+
+    Missing parent folders are made. Whatever ends the block early, Ctrl-C included, removes the temporary file, and an
+    older `target` stays as it was. Writers that hide the cause of a failure (safetensors, Pillow) are better given a
+    buffer, with `write_atomic` for its bytes.
+
+    Raises:
+        InputError: a full disk, an unwritable folder or another refusal of the system, in a sentence.
+    """
+    target = Path(target)
+    # the name is short and does not hold the target's, which may already be as long as the file system allows
+    temporary = target.parent / f".{uuid.uuid4().hex[:12]}.tmp{target.suffix}"
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        if target.is_dir():
+            raise IsADirectoryError(errno.EISDIR, "is a folder", str(target))
+        yield temporary
+        _flush_to_disk(temporary)
+        temporary.replace(target)
+    except OSError as error:
+        raise InputError(explain_write_error(error, target)) from error
+    finally:
+        _remove(temporary)
+
+
+def write_atomic(target: str | Path, content: bytes) -> None:
+    """`target` holds `content`, or what it held before. Raises InputError as `atomic_path` does."""
+    write_together({Path(target): content})
+
+
+def write_together(contents: Mapping[Path, bytes]) -> None:
+    """Every target holds its bytes; when one of them cannot be written, none of them is.
+
+    All temporary files are written before the first is renamed, so a disk that fills up on the way changes nothing.
+
+    Raises:
+        InputError: as `atomic_path`.
+    """
+    with ExitStack() as stack:
+        for target, content in contents.items():
+            temporary = stack.enter_context(atomic_path(target))
+            try:
+                temporary.write_bytes(content)
+            except OSError as error:
+                raise InputError(explain_write_error(error, target)) from error
+
+
+def explain_write_error(error: OSError, target: str | Path) -> str:
+    """A sentence that says why `target` was not written and what to do."""
+    target = Path(target)
+    reason = _REASONS.get(error.errno or 0, f"of a refusal of the system ({error.strerror or error}); check the disk")
+    return f"{target} was not written because " + reason.format(folder=target.parent)
+
+
+def _flush_to_disk(path: Path) -> None:
+    """Wait until the file is on the disk: some file systems report a full disk only now."""
+    with path.open("r+b") as file:
+        os.fsync(file.fileno())
+
+
+def _remove(path: Path) -> None:
+    try:
+        path.unlink(missing_ok=True)
+    except OSError:
+        # below a file, or on a file system that vanished: there is nothing left to remove
+        return
