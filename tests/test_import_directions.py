@@ -9,8 +9,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-import m2aenet_core
 import pytest
+
+import m2aenet_core
 
 SRC = Path(__file__).resolve().parents[1] / "src"
 

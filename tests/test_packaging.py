@@ -14,8 +14,9 @@ from email.message import Message
 from pathlib import Path
 from typing import NamedTuple
 
-import m2aenet_core
 import pytest
+
+import m2aenet_core
 
 pytestmark = pytest.mark.slow
 
