@@ -1,0 +1,161 @@
+"""The two pieces of work that run in a worker thread: analyze a photo, and restore it.
+
+A job touches no layer and no widget. It is told to stop through `cancel`, shows how far it is in `progress`, and never
+raises: what came of it is in `value` or `error`.
+"""
+
+from __future__ import annotations
+
+import threading
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
+
+from m2aenet_core.errors import Cancelled
+from napari_m2aenet.layer_data import Curves, trajectory_curves
+from napari_m2aenet.models import ModelShelf
+from napari_m2aenet.settings import Settings
+from napari_m2aenet.source import Source
+
+if TYPE_CHECKING:
+    from m2aenet_core.deblurrer import Analysis, Deblurrer, DeblurResult
+
+Value = TypeVar("Value")
+
+
+@dataclass(frozen=True, eq=False)
+class Analyzed:
+    """A photo that was analyzed, with the deblurrer that can restore it and the curves at the first threshold."""
+
+    source: Source
+    deblurrer: Deblurrer
+    analysis: Analysis
+    mask_threshold: float
+    curves: Curves
+
+
+@dataclass(frozen=True, eq=False)
+class Restored:
+    """A restored photo, and all that is shown about it. `mean_displacement_px` is 0 where nothing is blurred."""
+
+    analyzed: Analyzed
+    result: DeblurResult
+    curves: Curves
+    mean_displacement_px: float
+    record: dict[str, object]
+
+
+class Job(ABC, Generic[Value]):
+    """Work for one worker thread; `title` is what napari says while it runs."""
+
+    def __init__(self, title: str) -> None:
+        self.title = title
+        self.progress: tuple[int, int] = (0, 0)
+        self.value: Value | None = None
+        self.error: Exception | None = None
+        self._stop = threading.Event()
+
+    def __repr__(self) -> str:
+        return self.title
+
+    @property
+    def is_cancelled(self) -> bool:
+        """Whether somebody asked to stop; the value of such a job is to be dropped."""
+        return self._stop.is_set()
+
+    def cancel(self) -> None:
+        """Ask to stop. The work ends at its next step; the value, if there is one already, is dropped."""
+        self._stop.set()
+
+    def __call__(self) -> None:
+        """Do the work; called in the worker thread."""
+        try:
+            self.check()
+            self.value = self.work()
+        except Cancelled:
+            self.cancel()
+        except Exception as error:  # shown to the person on the GUI thread
+            self.error = error
+
+    def check(self) -> None:
+        """Raise Cancelled if somebody asked to stop."""
+        if self.is_cancelled:
+            raise Cancelled
+
+    def report(self, done: int, total: int) -> None:
+        """Note how far the work is; the progress callback of the core."""
+        self.check()
+        self.progress = (done, total)
+
+    @abstractmethod
+    def work(self) -> Value:
+        """Return the value; raise anything."""
+
+
+class AnalyzeJob(Job[Analyzed]):
+    """Read a photo, open the model, find where the blur is and how each pixel moved."""
+
+    def __init__(self, source: Source, settings: Settings, shelf: ModelShelf) -> None:
+        super().__init__(f"finding the blur in {source.name}")
+        self.source = source
+        self.settings = settings
+        self._shelf = shelf
+
+    def work(self) -> Analyzed:
+        """Return the analysis of the photo."""
+        pixels = self.source.read()
+        self.check()
+        deblurrer = self._shelf.deblurrer(self.settings.model, self.settings.device)
+        self.check()
+        analysis = deblurrer.analyze(pixels, value_range=self.source.value_range, progress=self.report)
+        self.check()
+        threshold = self.settings.threshold
+        curves = trajectory_curves(analysis, analysis.blur_probability > threshold)
+        return Analyzed(self.source, deblurrer, analysis, threshold, curves)
+
+
+class RestoreJob(Job[Restored]):
+    """Restore an analyzed photo at one threshold."""
+
+    def __init__(self, analyzed: Analyzed, threshold: float) -> None:
+        super().__init__(f"restoring {analyzed.source.name}")
+        self.analyzed = analyzed
+        self.threshold = threshold
+
+    def work(self) -> Restored:
+        """Return the restored photo and what is shown about it."""
+        from m2aenet_core.record import make_record
+
+        analysis, deblurrer = self.analyzed.analysis, self.analyzed.deblurrer
+        result = deblurrer.restore(analysis, self.threshold, progress=self.report)
+        self.check()
+        return Restored(
+            analyzed=self.analyzed,
+            result=result,
+            curves=trajectory_curves(analysis, result.mask),
+            mean_displacement_px=mean_displacement_px(analysis, result.mask),
+            record=make_record(deblurrer, result, source=self.analyzed.source.name),
+        )
+
+
+def mean_displacement_px(analysis: Any, mask: Any) -> float:
+    """Return how far the pixels of the mask moved from start to end of the exposure, on average; 0 without any."""
+    import numpy as np
+
+    if not mask.any():
+        return 0.0
+    moved = analysis.end_displacement[mask] - analysis.start_displacement[mask]
+    return float(np.linalg.norm(moved, axis=1).mean())
+
+
+class CallJob(Job[Any]):
+    """Any other slow call: reading a file, asking for the devices."""
+
+    def __init__(self, title: str, function: Callable[[], Any]) -> None:
+        super().__init__(title)
+        self._function = function
+
+    def work(self) -> Any:
+        """Return what the function returns."""
+        return self._function()

@@ -1,0 +1,70 @@
+"""The models and devices to choose from, and the one model that is kept in memory.
+
+Nothing here imports torch before it is called; call it in a worker thread.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from m2aenet_core.deblurrer import Deblurrer
+
+OpenDeblurrer = Callable[[str, str], "Deblurrer"]
+
+
+@dataclass(frozen=True)
+class Choice:
+    """An entry of a list: `value` goes into the settings, `label` is shown."""
+
+    value: str
+    label: str
+
+
+def open_deblurrer(model: str, device: str) -> Deblurrer:
+    """Return the deblurrer of a model's name or file, on a device.
+
+    Raises:
+        InputError: there is no such model or device.
+    """
+    from m2aenet_core.deblurrer import Deblurrer
+
+    return Deblurrer(model, device=device)
+
+
+def device_choices() -> list[Choice]:
+    """Return the devices of this machine, with their free memory."""
+    from m2aenet_core.device import available_devices
+
+    return [Choice(device.name, device.label) for device in available_devices()]
+
+
+def model_choices() -> list[Choice]:
+    """Return the weights that come with the package, beside the default ones."""
+    from m2aenet_core.checkpoint import DEFAULT_MODEL, embedded_weights
+
+    return [Choice(name, name) for name in embedded_weights() if name != DEFAULT_MODEL]
+
+
+class ModelShelf:
+    """Keeps the deblurrer that was asked for last, so that a second run does not load it again."""
+
+    def __init__(self, opener: OpenDeblurrer = open_deblurrer) -> None:
+        self._opener = opener
+        self._key: tuple[str, str] | None = None
+        self._deblurrer: Deblurrer | None = None
+
+    def deblurrer(self, model: str, device: str) -> Deblurrer:
+        """Return the deblurrer, opened now if it is another one than before."""
+        if self._deblurrer is None or self._key != (model, device):
+            self._deblurrer = self._opener(model, device)
+            self._key = (model, device)
+        return self._deblurrer
+
+    def clear(self) -> None:
+        """Forget the deblurrer and give its memory back."""
+        if self._deblurrer is not None:
+            self._deblurrer.release()
+        self._deblurrer, self._key = None, None

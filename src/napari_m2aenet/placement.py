@@ -1,0 +1,73 @@
+"""Where a picture stands in the viewer, carried from the input layer to every layer made from it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+@dataclass(frozen=True, eq=False)
+class Placement:
+    """The spatial metadata of a layer, and the frame of it that was taken.
+
+    All arrays are in the axes of the layer, (..., y, x). `frame` holds one index for each axis before (y, x).
+    """
+
+    scale: NDArray[np.float64]
+    translate: NDArray[np.float64]
+    rotate: NDArray[np.float64]
+    shear: NDArray[np.float64]
+    affine: NDArray[np.float64]
+    units: tuple[Any, ...]
+    axis_labels: tuple[str, ...]
+    frame: tuple[int, ...] = ()
+
+    @classmethod
+    def of_layer(cls, layer: Any, frame: tuple[int, ...] = ()) -> Placement:
+        """Return the placement of a napari layer."""
+        return cls(
+            scale=np.array(layer.scale, dtype=float),
+            translate=np.array(layer.translate, dtype=float),
+            rotate=np.array(layer.rotate, dtype=float),
+            shear=np.array(layer.shear, dtype=float),
+            affine=np.array(layer.affine.affine_matrix, dtype=float),
+            units=tuple(layer.units),
+            axis_labels=tuple(layer.axis_labels),
+            frame=frame,
+        )
+
+    @property
+    def ndim(self) -> int:
+        """Number of axes, (y, x) included."""
+        return len(self.scale)
+
+    def keywords(self) -> dict[str, Any]:
+        """Return the keywords that put a one-frame array of `ndim` axes where the frame is."""
+        return {
+            "scale": self.scale,
+            "translate": self.frame_translate(),
+            "rotate": self.rotate,
+            "shear": self.shear,
+            "affine": self.affine,
+            "units": self.units,
+            "axis_labels": self.axis_labels,
+        }
+
+    def frame_translate(self) -> NDArray[np.float64]:
+        """Return the translation of the taken frame: the layer's own, moved along the axes before (y, x)."""
+        corner = np.zeros(self.ndim)
+        corner[: len(self.frame)] = self.frame
+        # napari scales first, then shears, then rotates
+        moved: NDArray[np.float64] = self.translate + self.rotate @ self._shear_matrix() @ (self.scale * corner)
+        return moved
+
+    def _shear_matrix(self) -> NDArray[np.float64]:
+        """Napari gives the values above the diagonal of the shear, row by row, or a whole matrix."""
+        if self.shear.ndim == 2:
+            return self.shear
+        matrix = np.eye(self.ndim)
+        matrix[np.triu_indices(self.ndim, 1)] = self.shear
+        return matrix

@@ -1,0 +1,239 @@
+"""State and rules of a run: what is known, what is wanted next, and what the status line says. No Qt, no napari.
+
+The window asks (`request_run`, `request_threshold`, `cancel`), takes the next job with `next_job`, runs it in a worker
+thread, and hands it back to `finish`, which says what has to be shown. All of this happens on the GUI thread; only
+calling the job does not. There is one job at a time, and only the newest wish is kept: older ones are dropped.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable
+from dataclasses import dataclass, replace
+from enum import Enum
+
+import numpy as np
+from numpy.typing import NDArray
+
+from m2aenet_core.errors import InputError
+from napari_m2aenet.jobs import Analyzed, AnalyzeJob, Restored, RestoreJob
+from napari_m2aenet.models import ModelShelf, OpenDeblurrer, open_deblurrer
+from napari_m2aenet.settings import THRESHOLD, Settings
+from napari_m2aenet.source import Source
+
+NOTHING_YET = "Choose a photo and press Run."
+STOPPED = "Stopped. Press Run to start again."
+
+
+class Phase(Enum):
+    """What the worker thread is doing."""
+
+    IDLE = "idle"
+    ANALYZING = "analyzing"
+    RESTORING = "restoring"
+
+
+@dataclass(frozen=True)
+class Status:
+    """A sentence for the status line. `error` is set where something failed that a person should know of."""
+
+    text: str
+    error: Exception | None = None
+
+
+class Session:
+    """One window's run: the newest analysis, the newest restoration, and the settings they are made with.
+
+    `analyses_done` and `restorations_done` count what was shown, `dropped` what was stopped or came too late.
+    """
+
+    def __init__(self, opener: OpenDeblurrer = open_deblurrer) -> None:
+        self.settings = Settings()
+        self.status = Status(NOTHING_YET)
+        self.analyzed: Analyzed | None = None
+        self.restored: Restored | None = None
+        self.job: AnalyzeJob | RestoreJob | None = None
+        self.analyses_done = 0
+        self.restorations_done = 0
+        self.dropped = 0
+        self._shelf = ModelShelf(opener)
+        self._wanted_source: Source | None = None
+        self._wants_restoration = False
+        self._is_closed = False
+
+    @property
+    def phase(self) -> Phase:
+        """What the worker thread is doing now."""
+        if self.job is None:
+            return Phase.IDLE
+        return Phase.ANALYZING if isinstance(self.job, AnalyzeJob) else Phase.RESTORING
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether something runs or waits to run, other than a job that was told to stop."""
+        return self._live_job is not None or self._wanted_source is not None or self._wants_restoration
+
+    @property
+    def _live_job(self) -> AnalyzeJob | RestoreJob | None:
+        """The running job, unless it was told to stop."""
+        return None if self.job is None or self.job.is_cancelled else self.job
+
+    # -- wishes ---------------------------------------------------------------------------------------------------
+
+    def choose(self, *, model: str | None = None, device: str | None = None) -> None:
+        """Set what the next run is made with; what is shown stays as it is."""
+        self.settings = replace(
+            self.settings,
+            model=self.settings.model if model is None else model,
+            device=self.settings.device if device is None else device,
+        )
+
+    def request_run(self, source: Source) -> bool:
+        """Ask for the analysis and restoration of a photo; False where that very run is going on already."""
+        if self._is_analyzing(source):
+            return False
+        self._is_closed = False
+        self._stop_job()
+        self._wanted_source = source
+        self._wants_restoration = False
+        self.status = Status(f"Finding the blur in “{source.name}” …")
+        return True
+
+    def request_threshold(self, threshold: float) -> None:
+        """Set the threshold, and ask for a restoration with it where a photo was analyzed."""
+        self.settings = replace(self.settings, threshold=THRESHOLD.check(threshold))
+        if self.analyzed is None or self._wanted_source is not None or isinstance(self._live_job, AnalyzeJob):
+            return  # the run that goes on restores with the newest threshold anyway
+        if isinstance(self._live_job, RestoreJob) and self._live_job.threshold == threshold:
+            return
+        self._stop_job()
+        if self.restored is not None and self.restored.result.threshold == threshold:
+            self._wants_restoration = False
+            self.status = Status(summary(self.restored))
+            return
+        self._wants_restoration = True
+        self.status = Status(f"Restoring “{self.analyzed.source.name}” …")
+
+    def cancel(self) -> None:
+        """Stop what runs and forget what waits; what is shown already stays."""
+        if self.is_busy:
+            self._stop_job()
+            self._wanted_source, self._wants_restoration = None, False
+            self.status = Status(STOPPED)
+
+    def forget(self, key: Hashable) -> None:
+        """The layer with this key is gone: stop its run and drop what is known of it."""
+        wanted = self._wanted_source is not None and self._wanted_source.key == key
+        if wanted or (self._live_job is not None and _source_of(self._live_job).key == key):
+            self.cancel()
+            self.status = Status("The layer was removed, so its run was stopped.")
+        if self.analyzed is not None and self.analyzed.source.key == key:
+            self.analyzed, self.restored = None, None
+
+    def close(self) -> None:
+        """Stop, and give the memory back as soon as nothing runs any more."""
+        self.cancel()
+        self._is_closed = True
+        if self.job is None:
+            self._release()
+
+    # -- work -----------------------------------------------------------------------------------------------------
+
+    def next_job(self) -> AnalyzeJob | RestoreJob | None:
+        """Return the job to run now; None where nothing is wanted or another job has not ended yet."""
+        if self.job is not None:
+            return None
+        if self._wanted_source is not None:
+            self.job = AnalyzeJob(self._wanted_source, self.settings, self._shelf)
+            self._wanted_source = None
+        elif self._wants_restoration and self.analyzed is not None:
+            self.job = RestoreJob(self.analyzed, self.settings.threshold)
+            self._wants_restoration = False
+        return self.job
+
+    def finish(self, job: AnalyzeJob | RestoreJob) -> Analyzed | Restored | None:
+        """Take a job back that has ended, and return what is to be shown; None where it failed or was dropped."""
+        self.job = None
+        if self._is_closed:
+            self._release()
+            return None
+        if job.is_cancelled:
+            self.dropped += 1
+            return None
+        if job.error is not None:
+            self._wants_restoration = False
+            self.status = Status(sentence(job.error), job.error)
+            return None
+        return self._keep(job)
+
+    def fail(self, error: Exception) -> None:
+        """Say in the status line what went wrong outside of a job."""
+        self.status = Status(sentence(error), error)
+
+    # -- what is shown --------------------------------------------------------------------------------------------
+
+    def mask_at(self, threshold: float) -> NDArray[np.bool_] | None:
+        """Return the blur mask at a threshold without restoring anything; None before the first analysis."""
+        if self.analyzed is None:
+            return None
+        mask: NDArray[np.bool_] = self.analyzed.analysis.blur_probability > threshold
+        return mask
+
+    def _keep(self, job: AnalyzeJob | RestoreJob) -> Analyzed | Restored | None:
+        if isinstance(job, AnalyzeJob):
+            self.analyzed, self.restored = job.value, None
+            self.analyses_done += 1
+            self._wants_restoration = True
+            self.status = Status(f"Restoring “{job.source.name}” …")
+            return self.analyzed
+        self.restored = job.value
+        self.restorations_done += 1
+        if self.restored is not None and not self._wants_restoration:
+            self.status = Status(summary(self.restored))
+        return self.restored
+
+    def _is_analyzing(self, source: Source) -> bool:
+        if self._wanted_source is not None:
+            return source.is_same_picture(self._wanted_source)
+        job = self._live_job
+        return (
+            isinstance(job, AnalyzeJob)
+            and source.is_same_picture(job.source)
+            and (job.settings.model, job.settings.device) == (self.settings.model, self.settings.device)
+        )
+
+    def _stop_job(self) -> None:
+        if self.job is not None:
+            self.job.cancel()
+
+    def _release(self) -> None:
+        self.analyzed, self.restored = None, None
+        self._shelf.clear()
+
+
+def sentence(error: Exception) -> str:
+    """Return what the status line says about an error: a user's mistake in its own words, others with their type."""
+    if isinstance(error, InputError):
+        return str(error)
+    if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
+        return "There is not enough memory for this photo; close other programs, crop it, or choose another device."
+    return f"This is a fault of the plugin or of its surroundings: {type(error).__name__}: {error}"
+
+
+def summary(restored: Restored) -> str:
+    """Return the status line of a finished run."""
+    result, analysis = restored.result, restored.analyzed.analysis
+    name = restored.analyzed.source.name
+    seconds = (
+        f"{analysis.seconds:.1f} s to analyze, {result.seconds:.1f} s to restore on "
+        f"{restored.analyzed.deblurrer.device} with the model “{analysis.model_name}”."
+    )
+    if not result.mask.any():
+        return f"“{name}”: no pixel is blurred at ε = {result.threshold:g}; lower ε to treat more. {seconds}"
+    return (
+        f"“{name}”: {result.density:.1%} of the pixels are blurred; they moved "
+        f"{restored.mean_displacement_px:.1f} px on average during the exposure. {seconds}"
+    )
+
+
+def _source_of(job: AnalyzeJob | RestoreJob) -> Source:
+    return job.source if isinstance(job, AnalyzeJob) else job.analyzed.source

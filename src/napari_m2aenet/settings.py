@@ -1,0 +1,89 @@
+"""Every setting of the window: its name, default, range and help, in this one place.
+
+Nothing here needs Qt or napari, so tests, the session and the documentation read the same values as the window shows.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Setting(Generic[T]):
+    """One thing a person can set: `label` and `help` are what the window shows."""
+
+    name: str
+    label: str
+    default: T
+    help: str
+
+
+@dataclass(frozen=True)
+class Range(Setting[float]):
+    """A number between `minimum` and `maximum`, moved in steps of `step`, written with `decimals` digits."""
+
+    minimum: float = 0.0
+    maximum: float = 1.0
+    step: float = 0.01
+    decimals: int = 2
+
+    def check(self, value: float) -> float:
+        """Return `value`; ValueError outside the range (NaN included)."""
+        if not self.minimum <= value <= self.maximum:
+            raise ValueError(f"{self.name} is {value}; choose a number from {self.minimum:g} to {self.maximum:g}")
+        return value
+
+
+THRESHOLD = Range(
+    name="threshold",
+    label="Threshold ε",
+    default=0.5,
+    help=(
+        "A pixel counts as blurred where its blur probability is above ε. Lower ε: more of the photo is treated as "
+        "blurred. The mask changes while you drag; the restored photo and the trajectories follow when you stop."
+    ),
+)
+
+MODEL = Setting(
+    name="model",
+    label="Model",
+    default="default",
+    help="The trained weights. They come with the plugin; choose a .safetensors file to use your own.",
+)
+
+DEVICE = Setting(
+    name="device",
+    label="Device",
+    default="auto",
+    help="Where the network runs. Automatic takes an NVIDIA GPU, then an Apple GPU, then the CPU.",
+)
+
+REST_MS = 300
+"""The threshold has come to rest when it has not moved for this long: then the photo is restored again."""
+
+PREVIEW_MS = 40
+"""While the threshold moves, the mask is drawn at most once in this time."""
+
+PROGRESS_MS = 100
+"""The progress bar moves at most once in this time: more often would slow the run itself."""
+
+TRAJECTORY_INSTANTS = 9
+"""Instants of the exposure that a drawn trajectory joins."""
+
+TRAJECTORY_SEGMENTS = 10_000
+"""The most line segments that are drawn, so that panning and zooming stay smooth."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What a run is made with."""
+
+    threshold: float = THRESHOLD.default
+    model: str = MODEL.default
+    device: str = DEVICE.default
+
+    def __post_init__(self) -> None:
+        THRESHOLD.check(self.threshold)

@@ -1,0 +1,110 @@
+"""The only module that writes layers; to be called on the GUI thread.
+
+A run has four layers. Running again on the same input replaces what they hold; one that was deleted is added again.
+"""
+
+from collections.abc import Hashable, Iterator
+from typing import Any
+
+import numpy as np
+from napari.layers import Image, Labels, Layer, Vectors
+from napari.viewer import Viewer
+
+from napari_m2aenet.jobs import Analyzed, Restored
+from napari_m2aenet.layer_data import LayerData, Role, mask_layer, probability_layer, restored_layer, trajectories_layer
+from napari_m2aenet.placement import Placement
+
+TAG = "m2aenet_layer"
+_CLASSES = {"image": Image, "labels": Labels, "vectors": Vectors}
+_FROM_BOTTOM_TO_TOP = (Role.RESTORED, Role.PROBABILITY, Role.MASK, Role.TRAJECTORIES)
+_SPATIAL = ("scale", "translate", "rotate", "shear", "affine", "units", "axis_labels")
+
+
+def is_result(layer: Layer) -> bool:
+    """Say whether a layer was made by a run; a duplicate that a person made of it is not."""
+    tag = layer.metadata.get(TAG)
+    return isinstance(tag, dict) and tag.get("layer") == str(layer.unique_id)
+
+
+class ResultLayers:
+    """The layers of the runs in one viewer, found by the tag in their metadata."""
+
+    def __init__(self, viewer: Viewer) -> None:
+        self._viewer = viewer
+
+    def show_analysis(self, analyzed: Analyzed) -> None:
+        """Show probability, mask and trajectories of a photo that was analyzed."""
+        source, probability = analyzed.source, analyzed.analysis.blur_probability
+        mask = probability > analyzed.mask_threshold
+        self._show(probability_layer(source, probability), source.key)
+        self._show(mask_layer(source, mask), source.key)
+        self._show(trajectories_layer(source, probability.shape, analyzed.curves), source.key)
+
+    def show_restored(self, restored: Restored) -> None:
+        """Show the restored photo, with the mask and the trajectories of its threshold."""
+        source, result = restored.analyzed.source, restored.result
+        self._show(restored_layer(source, result.restored, restored.record), source.key)
+        self._show(mask_layer(source, result.mask), source.key)
+        self._show(trajectories_layer(source, result.mask.shape, restored.curves), source.key)
+
+    def preview_mask(self, key: Hashable, mask: np.ndarray) -> None:
+        """Show another mask in the layer that is there; nothing where a person deleted it."""
+        layer = self.find(Role.MASK, key)
+        if layer is not None:
+            layer.data = mask.view(np.uint8).reshape(layer.data.shape)
+
+    def find(self, role: Role, key: Hashable) -> Any:
+        """Return the layer of a run on the layer with this key, or None."""
+        return next((layer for layer in self._of(key) if layer.metadata[TAG]["role"] == role), None)
+
+    def _of(self, key: Hashable) -> Iterator[Any]:
+        for layer in self._viewer.layers:
+            if is_result(layer) and layer.metadata[TAG]["source"] == str(key):
+                yield layer
+
+    def _show(self, new: LayerData, key: Hashable) -> None:
+        layer = self.find(new.role, key)
+        if layer is not None and not _holds_same_kind(layer, new):
+            self._viewer.layers.remove(layer)
+            layer = None
+        if layer is None:
+            self._add(new, key)
+        else:
+            _replace(layer, new)
+
+    def _add(self, new: LayerData, key: Hashable) -> None:
+        layer = _CLASSES[new.kind](new.data, **new.keywords)
+        layer.metadata[TAG] = {"role": str(new.role), "source": str(key), "layer": str(layer.unique_id)}
+        chosen = self._viewer.layers.selection.active
+        self._viewer.layers.insert(self._index_for(new.role, key), layer)
+        if chosen is not None:
+            self._viewer.layers.selection.active = chosen
+
+    def _index_for(self, role: Role, key: Hashable) -> int:
+        """Right above the input and the layers of its run that belong below."""
+        below = {str(r) for r in _FROM_BOTTOM_TO_TOP[: _FROM_BOTTOM_TO_TOP.index(role)]}
+        last = len(self._viewer.layers) - 1
+        for index, layer in enumerate(self._viewer.layers):
+            tag = layer.metadata.get(TAG, {})
+            if layer.unique_id == key or (is_result(layer) and tag["source"] == str(key) and tag["role"] in below):
+                last = index
+        return last + 1
+
+
+def _holds_same_kind(layer: Any, new: LayerData) -> bool:
+    return layer.ndim == len(new.keywords["scale"]) and getattr(layer, "rgb", False) == new.keywords.get("rgb", False)
+
+
+def _replace(layer: Any, new: LayerData) -> None:
+    """Put new contents into a layer; how a person chose to see it (opacity, colours, eye) stays."""
+    layer.data = new.data
+    if new.kind == "vectors":
+        # in this order: new features make napari forget by what the vectors are coloured
+        layer.features = new.keywords["features"]
+        layer.edge_color = new.keywords["edge_color"]
+    if "metadata" in new.keywords:
+        layer.metadata = {**layer.metadata, **new.keywords["metadata"]}
+    here, there = Placement.of_layer(layer).keywords(), new.keywords
+    for name in _SPATIAL:
+        if not np.array_equal(np.asarray(here[name], dtype=object), np.asarray(there[name], dtype=object)):
+            setattr(layer, name, there[name])

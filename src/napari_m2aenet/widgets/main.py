@@ -1,0 +1,201 @@
+"""The dock widget: wires the parts together and holds no rule of its own."""
+
+from pathlib import Path
+
+import napari.viewer
+from qtpy.QtCore import QEvent
+from qtpy.QtWidgets import QFormLayout, QVBoxLayout, QWidget
+
+from m2aenet_core.errors import InputError
+from napari_m2aenet.jobs import Analyzed, CallJob, Job
+from napari_m2aenet.models import OpenDeblurrer, device_choices, model_choices, open_deblurrer
+from napari_m2aenet.session import Phase, Session
+from napari_m2aenet.settings import DEVICE, MODEL
+from napari_m2aenet.source import source_of_layer
+from napari_m2aenet.widgets.choices import AUTOMATIC, ChoiceList, ModelList
+from napari_m2aenet.widgets.layers import ResultLayers
+from napari_m2aenet.widgets.notify import notify
+from napari_m2aenet.widgets.photo import PhotoChooser
+from napari_m2aenet.widgets.run_controls import RunControls, StatusLine
+from napari_m2aenet.widgets.threshold import ThresholdSlider
+from napari_m2aenet.widgets.worker import JobRunner
+
+
+class DeblurWidget(QWidget):
+    """Finds, explains and removes local motion blur in an image layer.
+
+    Args:
+        viewer: the viewer whose layers it works on; napari passes it.
+        open_deblurrer: how a model is opened, (name or path, device) -> Deblurrer.
+    """
+
+    def __init__(self, viewer: napari.viewer.Viewer, open_deblurrer: OpenDeblurrer = open_deblurrer) -> None:
+        super().__init__()
+        self.session = Session(open_deblurrer)
+        self.layers = ResultLayers(viewer)
+        self._viewer = viewer
+        self._runner = JobRunner(self)
+        self._reader = JobRunner(self)
+        self._lister = JobRunner(self)
+        self.photo = PhotoChooser(viewer)
+        self.model = ModelList()
+        self.device = ChoiceList(DEVICE, AUTOMATIC)
+        self.controls = RunControls()
+        self.threshold = ThresholdSlider()
+        self.status_line = StatusLine()
+        self._lay_out()
+        self._connect()
+        self._show_state()
+
+    # -- what a person does ---------------------------------------------------------------------------------------
+
+    def run(self) -> None:
+        """Analyze and restore the chosen photo."""
+        self.threshold.settle()
+        self.session.request_threshold(self.threshold.value)
+        try:
+            self.session.request_run(source_of_layer(self._chosen_layer(), self._viewer.dims.point))
+        except Exception as error:
+            self._fail(error)
+        self._go_on()
+
+    def cancel(self) -> None:
+        """Stop the run."""
+        self.threshold.settle()
+        self.session.cancel()
+        self._go_on()
+
+    def open_photo(self, path: str) -> None:
+        """Read a photo in the background, add it as a layer and choose it."""
+        if self._reader.job is not None:
+            return
+        from m2aenet_core.image_io import read_image
+
+        self._reader.start(CallJob(f"reading {Path(path).name}", lambda: (path, read_image(path))))
+        self.photo.open_button.setEnabled(False)
+
+    # -- what the session decides ---------------------------------------------------------------------------------
+
+    def _go_on(self) -> None:
+        """Start the next job, if there is one, and show what the session says."""
+        if self._runner.job is None:
+            job = self.session.next_job()
+            if job is not None:
+                self._runner.start(job)
+        self._show_state()
+
+    def _on_job_ended(self, job: Job) -> None:
+        shown = self.session.finish(job)
+        try:
+            if isinstance(shown, Analyzed):
+                self.layers.show_analysis(shown)
+            elif shown is not None:
+                self.layers.show_restored(shown)
+        except Exception as error:
+            self._fail(error)
+        if job.error is not None and not job.is_cancelled:
+            notify(job.error, self.session.status.text)
+        self._go_on()
+
+    def _on_photo_read(self, job: Job) -> None:
+        self.photo.open_button.setEnabled(True)
+        if job.error is not None:
+            self._fail(job.error)
+        elif not job.is_cancelled:
+            path, photo = job.value
+            is_colour = photo.pixels.ndim == 3
+            layer = self._viewer.add_image(photo.pixels, name=Path(path).stem, rgb=is_colour)
+            self.photo.choose(layer)
+        self._show_state()
+
+    def _list_choices(self) -> None:
+        """Ask for devices and models, once the lists are opened: this is what imports torch if no run did."""
+        if self._lister.job is None:
+            if self.device.count() == 1:
+                self.device.show_waiting("looking for devices …")
+            self._lister.start(CallJob("looking for devices", lambda: (device_choices(), model_choices())))
+
+    def _on_listed(self, job: Job) -> None:
+        if job.error is not None:
+            self.device.fill([])
+            self._fail(job.error)
+        elif not job.is_cancelled:
+            devices, models = job.value
+            self.device.fill(devices)
+            self.model.fill(models)
+        self._show_state()
+
+    def _on_threshold_moved(self, value: float) -> None:
+        mask = self.session.mask_at(value)
+        if mask is not None and self.session.analyzed is not None:
+            self.layers.preview_mask(self.session.analyzed.source.key, mask)
+
+    def _on_threshold_rested(self, value: float) -> None:
+        self.session.request_threshold(value)
+        self._go_on()
+
+    def _on_layer_removed(self, event: object) -> None:
+        self.session.forget(event.value.unique_id)  # type: ignore[attr-defined]
+        self._go_on()
+
+    def _chosen_layer(self) -> napari.layers.Image:
+        layer = self.photo.layer
+        if layer is None:
+            raise InputError("There is no image layer yet; open a photo, or one of File > Open Sample > M2AENet.")
+        return layer
+
+    def _fail(self, error: Exception) -> None:
+        self.session.fail(error)
+        notify(error, self.session.status.text)
+
+    def _show_state(self) -> None:
+        session = self.session
+        is_analyzing = session.is_busy and session.phase is not Phase.RESTORING
+        self.controls.show_busy(is_busy=session.is_busy, is_analyzing=is_analyzing)
+        self.status_line.show_status(session.status)
+
+    # -- making and ending ----------------------------------------------------------------------------------------
+
+    def _lay_out(self) -> None:
+        form = QFormLayout()
+        form.addRow("Photo", self.photo)
+        form.addRow(MODEL.label, self.model)
+        form.addRow(DEVICE.label, self.device)
+        column = QVBoxLayout(self)
+        column.addLayout(form)
+        column.addWidget(self.controls)
+        column.addWidget(self.threshold)
+        column.addWidget(self.status_line)
+
+    def _connect(self) -> None:
+        self.controls.run_requested.connect(self.run)
+        self.controls.cancel_requested.connect(self.cancel)
+        self.photo.open_requested.connect(self.open_photo)
+        self.threshold.moved.connect(self._on_threshold_moved)
+        self.threshold.rested.connect(self._on_threshold_rested)
+        self.model.chosen.connect(lambda value: self.session.choose(model=value))
+        self.device.chosen.connect(lambda value: self.session.choose(device=value))
+        self.model.opened.connect(self._list_choices)
+        self.device.opened.connect(self._list_choices)
+        self._runner.progressed.connect(self.controls.show_progress)
+        self._runner.ended.connect(self._on_job_ended)
+        self._reader.ended.connect(self._on_photo_read)
+        self._lister.ended.connect(self._on_listed)
+        self._viewer.layers.events.removed.connect(self._on_layer_removed)
+
+    def event(self, event: QEvent) -> bool:
+        """Stop and give the memory back when the dock is closed: napari then takes this widget out of its parent."""
+        if event.type() == QEvent.Type.ParentChange:
+            if self.parent() is None:
+                self._close_down()
+            else:
+                self.photo.follow()
+        return super().event(event)
+
+    def _close_down(self) -> None:
+        self.threshold.settle()
+        for runner in (self._reader, self._lister):
+            if runner.job is not None:
+                runner.job.cancel()
+        self.session.close()
+        self.photo.unfollow()
