@@ -80,7 +80,7 @@ install_torch() {
         arguments+=(--extra-index-url "$cpu_wheels")
     fi
     say "Installing ${arguments[*]}"
-    "$venv/bin/python" -m pip install --quiet --upgrade "${arguments[@]}"
+    "$venv/bin/python" -m pip install --quiet --quiet --upgrade "${arguments[@]}"
     echo "$wanted" >"$note"
 }
 
@@ -91,7 +91,7 @@ install_package() {
     wanted="$wanted $PWD"
     [ "$wanted" = "$(cat "$note" 2>/dev/null)" ] && return
     say "Installing napari-m2aenet[$extras] (a few minutes the first time)"
-    "$venv/bin/python" -m pip install --quiet --editable ".[$extras]"
+    "$venv/bin/python" -m pip install --quiet --quiet --editable ".[$extras]"
     echo "$wanted" >"$note"
 }
 
