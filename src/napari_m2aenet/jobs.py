@@ -6,7 +6,6 @@ raises: what came of it is in `value` or `error`.
 
 from __future__ import annotations
 
-import threading
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -37,12 +36,12 @@ class Analyzed:
 
 @dataclass(frozen=True, eq=False)
 class Restored:
-    """A restored photo, and all that is shown about it. `mean_displacement_px` is 0 where nothing is blurred."""
+    """A restored photo, and all that is shown about it. `mean_displacement_px` is None where nothing is blurred."""
 
     analyzed: Analyzed
     result: DeblurResult
     curves: Curves
-    mean_displacement_px: float
+    mean_displacement_px: float | None
     record: dict[str, object]
 
 
@@ -54,19 +53,14 @@ class Job(ABC, Generic[Value]):
         self.progress: tuple[int, int] = (0, 0)
         self.value: Value | None = None
         self.error: Exception | None = None
-        self._stop = threading.Event()
+        self.is_cancelled = False
 
     def __repr__(self) -> str:
         return self.title
 
-    @property
-    def is_cancelled(self) -> bool:
-        """Whether somebody asked to stop; the value of such a job is to be dropped."""
-        return self._stop.is_set()
-
     def cancel(self) -> None:
-        """Ask to stop. The work ends at its next step; the value, if there is one already, is dropped."""
-        self._stop.set()
+        """Ask to stop. The work ends at its next step; the value, if there is one already, is to be dropped."""
+        self.is_cancelled = True
 
     def __call__(self) -> None:
         """Do the work; called in the worker thread."""
@@ -125,7 +119,7 @@ class RestoreJob(Job[Restored]):
 
     def work(self) -> Restored:
         """Return the restored photo and what is shown about it."""
-        from m2aenet_core.record import make_record
+        from m2aenet_core.record import make_record, mean_displacement_px
 
         analysis, deblurrer = self.analyzed.analysis, self.analyzed.deblurrer
         result = deblurrer.restore(analysis, self.threshold, progress=self.report)
@@ -135,18 +129,8 @@ class RestoreJob(Job[Restored]):
             result=result,
             curves=trajectory_curves(analysis, result.mask),
             mean_displacement_px=mean_displacement_px(analysis, result.mask),
-            record=make_record(deblurrer, result, source=self.analyzed.source.name),
+            record={**make_record(deblurrer, result), "layer": self.analyzed.source.description()},
         )
-
-
-def mean_displacement_px(analysis: Any, mask: Any) -> float:
-    """Return how far the pixels of the mask moved from start to end of the exposure, on average; 0 without any."""
-    import numpy as np
-
-    if not mask.any():
-        return 0.0
-    moved = analysis.end_displacement[mask] - analysis.start_displacement[mask]
-    return float(np.linalg.norm(moved, axis=1).mean())
 
 
 class CallJob(Job[Any]):

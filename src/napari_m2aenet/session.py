@@ -227,7 +227,7 @@ def summary(restored: Restored) -> str:
         f"{analysis.seconds:.1f} s to analyze, {result.seconds:.1f} s to restore on "
         f"{restored.analyzed.deblurrer.device} with the model “{analysis.model_name}”."
     )
-    if not result.mask.any():
+    if restored.mean_displacement_px is None:
         return f"“{name}”: no pixel is blurred at ε = {result.threshold:g}; lower ε to treat more. {seconds}"
     return (
         f"“{name}”: {result.density:.1%} of the pixels are blurred; they moved "

@@ -15,13 +15,17 @@ from numpy.typing import NDArray
 from m2aenet_core.errors import InputError
 from napari_m2aenet.placement import Placement
 
+FILE_KEY = "m2aenet_file"
+"""Where the metadata of a layer that this plugin opened name its file."""
+
 
 @dataclass(frozen=True, eq=False)
 class Source:
     """One picture to deblur.
 
     `read` gives the pixels, (H, W) or (H, W, C); it may take long (dask, files) and is called in the worker thread.
-    `value_range` is what counts as black and white; None leaves it to the data type.
+    `value_range` is what counts as black and white; None leaves it to the data type. `file` is where the
+    layer came from.
     """
 
     name: str
@@ -30,6 +34,11 @@ class Source:
     rgb: bool
     read: Callable[[], NDArray[Any]]
     value_range: tuple[float, float] | None = None
+    file: str | None = None
+
+    def description(self) -> dict[str, object]:
+        """Return what the record says about where the picture came from."""
+        return {"name": self.name, "frame": list(self.placement.frame), "file": self.file}
 
     def is_same_picture(self, other: Source | None) -> bool:
         """Say whether both are the same frame of the same layer."""
@@ -55,6 +64,7 @@ def source_of_layer(layer: Any, point: Sequence[float] = ()) -> Source:
         rgb=bool(layer.rgb),
         read=lambda: _read(data, frame),
         value_range=shown_range(layer),
+        file=layer.metadata.get(FILE_KEY) or layer.source.path,
     )
 
 

@@ -11,7 +11,7 @@ from napari_m2aenet.jobs import Analyzed, CallJob, Job
 from napari_m2aenet.models import OpenDeblurrer, device_choices, model_choices, open_deblurrer
 from napari_m2aenet.session import Phase, Session
 from napari_m2aenet.settings import DEVICE, MODEL
-from napari_m2aenet.source import source_of_layer
+from napari_m2aenet.source import FILE_KEY, source_of_layer
 from napari_m2aenet.widgets.choices import AUTOMATIC, ChoiceList, ModelList
 from napari_m2aenet.widgets.layers import ResultLayers
 from napari_m2aenet.widgets.notify import notify
@@ -104,7 +104,9 @@ class DeblurWidget(QWidget):
         elif not job.is_cancelled:
             path, photo = job.value
             is_colour = photo.pixels.ndim == 3
-            layer = self._viewer.add_image(photo.pixels, name=Path(path).stem, rgb=is_colour)
+            layer = self._viewer.add_image(
+                photo.pixels, name=Path(path).stem, rgb=is_colour, metadata={FILE_KEY: str(path)}
+            )
             self.photo.choose(layer)
         self._show_state()
 

@@ -1,0 +1,39 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from napari.layers import Image
+
+from napari_m2aenet.placement import Placement
+
+SPATIAL = {"scale": (3.0, 0.5, 0.25), "translate": (10.0, -2.0, 7.0), "shear": (0.1, 0.2, 0.3)}
+AFFINE = np.array([[1, 0.2, 0, 4], [0, 1, 0, 0], [0, 0.1, 2, -3], [0, 0, 0, 1]])
+
+
+def stack_layer() -> Image:
+    return Image(
+        np.zeros((5, 6, 7)),
+        rotate=(20, 30, 40),
+        affine=AFFINE,
+        units=("s", "um", "um"),
+        axis_labels=("t", "y", "x"),
+        **SPATIAL,
+    )
+
+
+def test_a_copy_with_the_keywords_lies_where_the_layer_lies() -> None:
+    layer = stack_layer()
+    copy = Image(np.zeros((5, 6, 7)), **Placement.of_layer(layer).keywords())
+    assert copy.units == layer.units
+    assert copy.axis_labels == layer.axis_labels
+    np.testing.assert_allclose(copy.affine.affine_matrix, layer.affine.affine_matrix)
+    for point in np.eye(3):
+        np.testing.assert_allclose(copy.data_to_world(point), layer.data_to_world(point))
+
+
+@pytest.mark.parametrize("frame", [0, 1, 4])
+def test_a_frame_lies_where_it_lies_in_its_stack(frame: int) -> None:
+    stack = stack_layer()
+    single = Image(np.zeros((1, 6, 7)), **Placement.of_layer(stack, (frame,)).keywords())
+    for y, x in [(0, 0), (5, 0), (2, 6)]:
+        np.testing.assert_allclose(single.data_to_world((0, y, x)), stack.data_to_world((frame, y, x)), atol=1e-9)
