@@ -17,11 +17,21 @@ SRC = Path(__file__).resolve().parents[1] / "src"
 
 # From the ground up. A name stands for a module or for a whole package; what is on one line does not import each other.
 LAYERS = (
-    ("m2aenet_core.errors", "m2aenet_core.atomic"),
-    ("m2aenet_core.ops", "m2aenet_core.device", "m2aenet_core.image_io"),
-    ("m2aenet_core.models", "m2aenet_core.tiling", "m2aenet_core.data"),
+    ("m2aenet_core.errors",),
+    (
+        "m2aenet_core.atomic",
+        "m2aenet_core.command",
+        "m2aenet_core.device",
+        "m2aenet_core.exif",
+        "m2aenet_core.ops",
+        "m2aenet_core.pixels",
+        "m2aenet_core.stored_image",
+    ),
+    ("m2aenet_core.pillow_io", "m2aenet_core.tiff_io", "m2aenet_core.tiling"),
+    ("m2aenet_core.image_io",),
+    ("m2aenet_core.data", "m2aenet_core.models"),
     ("m2aenet_core.checkpoint", "m2aenet_core.losses", "m2aenet_core.metrics"),
-    ("m2aenet_core.deblurrer",),
+    ("m2aenet_core.deblurrer", "m2aenet_core.run_log"),
     ("m2aenet_core.figures", "m2aenet_core.record"),
     (
         "m2aenet_core.benchmark",
@@ -32,8 +42,10 @@ LAYERS = (
         "m2aenet_core.train",
     ),
     ("m2aenet_core.cli",),
-    ("napari_m2aenet.settings",),
-    ("napari_m2aenet.layer_data", "napari_m2aenet.sample_data"),
+    ("napari_m2aenet.models", "napari_m2aenet.placement", "napari_m2aenet.sample_data", "napari_m2aenet.settings"),
+    ("napari_m2aenet.source",),
+    ("napari_m2aenet.layer_data",),
+    ("napari_m2aenet.jobs",),
     ("napari_m2aenet.session",),
     ("napari_m2aenet.widgets",),
     ("napari_m2aenet.demo",),
@@ -69,9 +81,18 @@ def absolute_base(node: ast.ImportFrom, path: Path) -> str:
     return ".".join([*kept, *([node.module] if node.module else [])])
 
 
+def nodes_of(tree: ast.AST) -> Iterator[ast.AST]:
+    """Every node below one, but for what a module does only as a command: `if __name__ == "__main__":`."""
+    for node in ast.iter_child_nodes(tree):
+        if isinstance(node, ast.If) and ast.unparse(node.test) == "__name__ == '__main__'":
+            continue
+        yield node
+        yield from nodes_of(node)
+
+
 def imports_of(path: Path, source: str | None = None) -> Iterator[Import]:
     """Every import of a file, those inside functions and under TYPE_CHECKING too."""
-    for node in ast.walk(ast.parse(source if source is not None else path.read_text("utf-8"), str(path))):
+    for node in nodes_of(ast.parse(source if source is not None else path.read_text("utf-8"), str(path))):
         if isinstance(node, ast.Import):
             for alias in node.names:
                 yield Import(module_name(path), alias.name, node.lineno)
@@ -130,6 +151,7 @@ def test_imports_point_down() -> None:
         ("m2aenet_core/deblurrer.py", "import napari_m2aenet.session", True),
         ("m2aenet_core/train.py", "from m2aenet_core.evaluate import main", True),
         ("m2aenet_core/train.py", "from m2aenet_core.models import nafnet", False),
+        ("m2aenet_core/train.py", "if __name__ == '__main__':\n    from m2aenet_core.cli import main", False),
         ("m2aenet_core/models/nafnet.py", "from .layers import LayerNorm", False),
         ("napari_m2aenet/session.py", "from m2aenet_core import Deblurrer", False),
     ],

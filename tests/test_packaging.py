@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ast
 import email
+import re
 import subprocess
 import sys
 import sysconfig
@@ -11,6 +13,7 @@ import venv
 import zipfile
 from collections.abc import Iterator
 from email.message import Message
+from importlib.metadata import packages_distributions
 from pathlib import Path
 from typing import NamedTuple
 
@@ -193,3 +196,26 @@ print(*result.restored.shape, result.restored.dtype)
 def test_the_installed_command_runs(installed: Installed) -> None:
     script = next(installed.scripts.glob("m2aenet*"))
     assert m2aenet_core.__version__ in run(script, "--version", cwd=installed.folder)
+
+
+def test_every_library_that_is_imported_is_declared(root: Path, metadata: Message) -> None:
+    declared = {canonical(re.split(r"[\[;<>=~ ]", line)[0]) for line in metadata.get_all("Requires-Dist") or []}
+    provided_by = packages_distributions()
+    undeclared = {
+        f"{path.relative_to(root)}: {name}"
+        for path in (root / "src").rglob("*.py")
+        for name in imported_packages(path) - sys.stdlib_module_names - {"m2aenet_core", "napari_m2aenet"}
+        if not {canonical(distribution) for distribution in provided_by.get(name, [name])} & declared
+    }
+    assert undeclared == set()
+
+
+def imported_packages(path: Path) -> set[str]:
+    nodes = list(ast.walk(ast.parse(path.read_text("utf-8"))))
+    plain = {alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names}
+    origins = {node.module or "" for node in nodes if isinstance(node, ast.ImportFrom) and not node.level}
+    return {name.split(".")[0] for name in plain | origins}
+
+
+def canonical(name: str) -> str:
+    return re.sub(r"[-_.]+", "-", name).lower()
