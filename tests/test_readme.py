@@ -54,7 +54,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_there_is_something_to_run() -> None:
     assert blocks("python")
-    assert {"deblur", "train", "doctor"} <= {line[0] for line in commands("m2aenet")}
+    assert {"deblur", "train"} <= {line[0] for line in commands("m2aenet")}
 
 
 def test_the_python_code_runs(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
