@@ -1,0 +1,58 @@
+"""Local motion deblurring: networks, training, evaluation and inference, without a window.
+
+The public names load on first use, so that importing the package costs nothing.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from m2aenet_core.checkpoint import load_model, load_published, save_model
+    from m2aenet_core.deblurrer import Analysis, Deblurrer, DeblurResult
+    from m2aenet_core.errors import Cancelled, InputError
+    from m2aenet_core.models.m2aenet import M2AENet, M2AENetConfig
+    from m2aenet_core.models.nafnet import NAFNet
+
+__version__ = "0.1.0"
+
+_HOME = {
+    "Analysis": "deblurrer",
+    "Deblurrer": "deblurrer",
+    "DeblurResult": "deblurrer",
+    "Cancelled": "errors",
+    "InputError": "errors",
+    "M2AENet": "models.m2aenet",
+    "M2AENetConfig": "models.m2aenet",
+    "NAFNet": "models.nafnet",
+    "load_model": "checkpoint",
+    "load_published": "checkpoint",
+    "save_model": "checkpoint",
+}
+
+__all__ = [
+    "Analysis",
+    "Cancelled",
+    "DeblurResult",
+    "Deblurrer",
+    "InputError",
+    "M2AENet",
+    "M2AENetConfig",
+    "NAFNet",
+    "__version__",
+    "load_model",
+    "load_published",
+    "save_model",
+]
+
+
+def __getattr__(name: str) -> Any:
+    """Import the module that holds a public name when it is first asked for."""
+    if name not in _HOME:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(f"{__name__}.{_HOME[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

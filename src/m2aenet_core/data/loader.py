@@ -1,0 +1,50 @@
+"""Batches of made blur, in order, made ahead of the training loop."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import torch
+from torch.utils.data import DataLoader, Dataset
+
+from m2aenet_core.data.sample import Batch
+from m2aenet_core.data.synthetic import MadeBlur
+
+
+class _NumberedBatches(Dataset[Batch]):
+    """Batch number i of a rank holds `size` samples, next to those of the other ranks."""
+
+    def __init__(self, source: MadeBlur, seed: int, size: int, rank: int, ranks: int) -> None:
+        self.source, self.seed, self.size, self.rank, self.ranks = source, seed, size, rank, ranks
+
+    def __getitem__(self, number: int) -> Batch:
+        return self.source.batch(self.seed, (number * self.ranks + self.rank) * self.size, self.size)
+
+
+def batches(
+    source: MadeBlur,
+    *,
+    seed: int,
+    size: int,
+    first: int,
+    last: int,
+    rank: int = 0,
+    ranks: int = 1,
+    workers: int = 0,
+) -> Iterator[Batch]:
+    """Give batches first .. last - 1 of a seed, in order, whatever the number of worker processes.
+
+    size: samples for this rank. The ranks' batches of one number, side by side, are the batch that one rank with
+    ranks * size samples would get.
+    """
+    dataset = _NumberedBatches(source, seed, size, rank, ranks)
+    loader: DataLoader[Batch] = DataLoader(
+        dataset,
+        batch_size=None,
+        sampler=range(first, last),
+        num_workers=workers,
+        prefetch_factor=4 if workers else None,
+        # forked workers share the photos' memory; where fork is missing they are copied once
+        multiprocessing_context="fork" if workers and "fork" in torch.multiprocessing.get_all_start_methods() else None,
+    )
+    yield from loader

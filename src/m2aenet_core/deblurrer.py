@@ -1,0 +1,447 @@
+"""Numpy in, numpy out: analyze a photo once, restore it for any threshold or mask.
+
+This is the only door between images as people hold them and the networks; the window and the commands use it alone.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from m2aenet_core.checkpoint import load_model, sha256, weights_path
+from m2aenet_core.device import free_bytes, resolve_device
+from m2aenet_core.errors import InputError
+from m2aenet_core.models.m2aenet import Encoded, M2AENet
+from m2aenet_core.models.macs import analyze_macs, restore_macs
+from m2aenet_core.models.mask_predictor import blur_probability
+from m2aenet_core.models.motion_analyzer import Motion
+from m2aenet_core.models.trajectory import quadratic_trajectory
+from m2aenet_core.ops.padding import pad_to_multiple
+from m2aenet_core.ops.resize import resize_displacement, resize_image, shrink_mask
+from m2aenet_core.ops.sparse import dilate
+from m2aenet_core.pixels import (
+    Image,
+    ValueRange,
+    add_residual,
+    check_image,
+    check_value_range,
+    to_tensor,
+    value_range_of,
+)
+from m2aenet_core.tiling import Box, blurred_regions, feather, plan_tiles
+
+ProgressCallback = Callable[[int, int], None]
+
+EXECUTIONS = ("auto", "exact", "adaptive", "dense")
+PRECISIONS = ("auto", "float32", "bfloat16", "float16")
+
+# around a blurred region: what its pixels draw on, and room to fade into the photo
+HALO_PX = 32
+# wide enough for the reach of the convolutions, so that neighbouring tiles agree where they meet
+TILE_OVERLAP_PX = 96
+# float32 values alive at once per pixel and channel of width, measured at the decoder's last block
+_LIVE_VALUES = 16
+
+
+@dataclass(frozen=True, eq=False)
+class _Tile:
+    """A tile of the padded photo; its encoded features, or None where they are made again when needed."""
+
+    box: Box
+    encoded: Encoded | None
+
+
+@dataclass(frozen=True, eq=False)
+class Analysis:
+    """Where a photo is blurred and how each pixel moved: all that does not depend on the threshold."""
+
+    image: Image
+    """The photo as it was given."""
+    value_range: ValueRange
+    """The values that stand for black and white."""
+    seconds: float
+    """Time it took."""
+    model_name: str
+    """The weights that made it."""
+    coarse_probability: Tensor = field(repr=False)
+    """(1, 1, h, w): probability of blur at the motion scale of the padded photo."""
+    coarse_motion: Motion = field(repr=False)
+    """(1, 2, h, w) each: displacement in pixels of the motion scale."""
+    tiles: Sequence[_Tile] = field(repr=False)
+    padded_size: tuple[int, int] = field(repr=False)
+    macs: int = 0
+    """Convolution multiply-adds it took."""
+
+    @cached_property
+    def blur_probability(self) -> NDArray[np.float32]:
+        """(H, W) float32 in [0, 1]: probability that a pixel is blurred."""
+        full = resize_image(self.coarse_probability, self.padded_size)
+        return full[0, 0, : self.image.shape[0], : self.image.shape[1]].cpu().numpy()
+
+    @cached_property
+    def start_displacement(self) -> NDArray[np.float32]:
+        """(H, W, 2) float32: (y, x) from mid-exposure to the start of the exposure, image pixels."""
+        return self._full_displacement(self.coarse_motion.start)
+
+    @cached_property
+    def end_displacement(self) -> NDArray[np.float32]:
+        """(H, W, 2) float32: (y, x) from mid-exposure to the end of the exposure, image pixels."""
+        return self._full_displacement(self.coarse_motion.end)
+
+    def trajectory(self, n: int = 9) -> NDArray[np.float32]:
+        """Give the displacement at n even instants of the exposure, (n, H, W, 2), eq. (4)."""
+        return _trajectory(self.start_displacement, self.end_displacement, n)
+
+    def trajectory_at(self, points_yx: NDArray[np.integer], n: int = 9) -> NDArray[np.float32]:
+        """Give the displacement at n even instants for K pixels (K, 2), as (K, n, 2)."""
+        rows, columns = np.asarray(points_yx).T
+        along = _trajectory(self.start_displacement[rows, columns], self.end_displacement[rows, columns], n)
+        return along.transpose(1, 0, 2)
+
+    def _full_displacement(self, coarse: Tensor) -> NDArray[np.float32]:
+        full = resize_displacement(coarse, self.padded_size)
+        height, width = self.image.shape[:2]
+        return np.ascontiguousarray(full[0, :, :height, :width].permute(1, 2, 0).cpu().numpy())
+
+
+def _trajectory(start: NDArray[np.float32], end: NDArray[np.float32], n: int) -> NDArray[np.float32]:
+    return quadratic_trajectory(torch.from_numpy(start), torch.from_numpy(end), n).numpy()
+
+
+@dataclass(frozen=True, eq=False)
+class DeblurResult:
+    """A restored photo, and what was done to it."""
+
+    restored: Image
+    """The photo's shape and dtype."""
+    mask: NDArray[np.bool_]
+    """(H, W): what was taken as blurred."""
+    density: float
+    """Share of blurred pixels."""
+    macs: int
+    """Convolution multiply-adds of the restoration."""
+    seconds: float
+    """Time of the restoration, without the analysis."""
+    threshold: float | None
+    """The threshold that made the mask; None for a mask that was given."""
+    execution: str
+    """exact, adaptive or dense."""
+    analysis: Analysis = field(repr=False)
+    """What it was restored from."""
+
+
+class Deblurrer:
+    """A network on a device, ready for photos of any size.
+
+    model: embedded weights ("default", "small"), a .safetensors path or an M2AENet. device: "auto", "cpu", "mps",
+    "cuda", "cuda:N". precision: "float32" ("auto"), "bfloat16" or "float16". execution: "exact" (the whole frame,
+    pixels pruned inside the blocks), "adaptive" (only regions that hold blur; "auto"), "dense" (multiplied by the
+    mask). tile_px: largest side of a tile; by default as large as half of the free memory allows.
+
+    Raises InputError for unknown names, devices and files that are no weights.
+    """
+
+    def __init__(
+        self,
+        model: str | Path | nn.Module = "default",
+        *,
+        device: str = "auto",
+        precision: str = "auto",
+        execution: str = "auto",
+        tile_px: int | None = None,
+    ) -> None:
+        self.device = resolve_device(device)
+        self.precision = "float32" if _known("precision", precision, PRECISIONS) == "auto" else precision
+        self.execution = _resolve_execution(execution)
+        self.tile_px = tile_px
+        self.weights_sha256: str | None = None
+        if isinstance(model, nn.Module):
+            if not isinstance(model, M2AENet):
+                raise InputError(f"a {type(model).__name__} cannot analyze blur; give an M2AENet")
+            self.model_name, network = type(model).__name__, model
+        else:
+            path = weights_path(model)
+            self.model_name, network = str(model), load_model(path)
+            self.weights_sha256 = sha256(path)
+        self._network: M2AENet | None = _placed(network, self.device)
+        self._spare = network
+
+    @property
+    def model(self) -> M2AENet:
+        """The network, on the device."""
+        if self._network is None:
+            self._network = _placed(self._spare, self.device)
+        return self._network
+
+    def __call__(
+        self,
+        image: Image,
+        threshold: float = 0.5,
+        *,
+        mask: Image | None = None,
+        value_range: ValueRange | None = None,
+        execution: str | None = None,
+        progress: ProgressCallback | None = None,
+    ) -> DeblurResult:
+        """Analyze and restore at once."""
+        # what can be wrong with the second half is said before the first one costs time
+        check_threshold(threshold)
+        if mask is not None:
+            check_image(image)
+            check_mask(mask, image.shape[:2])
+        analysis = self.analyze(image, value_range=value_range, progress=progress)
+        return self.restore(analysis, threshold, mask=mask, execution=execution, progress=progress)
+
+    def analyze(
+        self, image: Image, *, value_range: ValueRange | None = None, progress: ProgressCallback | None = None
+    ) -> Analysis:
+        """Give blur probability, displacements and features of a photo, computed once for all thresholds.
+
+        image: (H, W), (H, W, 1), (H, W, 3) or (H, W, 4), integers or floats, from 1x1 on. value_range: the values
+        that stand for black and white (by default `value_range_of`). progress(done, total) is called between
+        tiles, and may raise Cancelled.
+        """
+        check_image(image)
+        value_range = value_range_of(image) if value_range is None else value_range
+        check_value_range(value_range)
+        started = time.perf_counter()
+        with self._inference():
+            padded = self._padded(image, value_range)
+            height, width = padded.shape[-2:]
+            boxes = plan_tiles(height, width, self._tile_side(), TILE_OVERLAP_PX, self.model.size_multiple)
+            probability, motion, tiles = self._analyze_tiles(padded, boxes, progress)
+        macs = sum(analyze_macs(self.model, box.height, box.width) for box in boxes)
+        return Analysis(
+            image=image,
+            value_range=value_range,
+            seconds=time.perf_counter() - started,
+            model_name=self.model_name,
+            coarse_probability=probability,
+            coarse_motion=motion,
+            tiles=tiles,
+            padded_size=(height, width),
+            macs=macs,
+        )
+
+    def restore(
+        self,
+        analysis: Analysis,
+        threshold: float = 0.5,
+        *,
+        mask: Image | None = None,
+        execution: str | None = None,
+        progress: ProgressCallback | None = None,
+    ) -> DeblurResult:
+        """Give the restored photo for a threshold, or for a mask (H, W) whose non-zero pixels are blurred.
+
+        With a mask, `threshold` is not used. progress(done, total) is called between regions, and may raise
+        Cancelled.
+        """
+        execution = self.execution if execution is None else _resolve_execution(execution)
+        check_threshold(threshold)
+        started = time.perf_counter()
+        with self._inference():
+            if mask is None:
+                coarse = (analysis.coarse_probability > threshold).float()
+                full = analysis.blur_probability > threshold
+            else:
+                full = check_mask(mask, analysis.image.shape[:2])
+                coarse = self._coarse_mask(analysis, full)
+            residual, macs = self._restore_regions(analysis, coarse, execution, progress)
+        restored = add_residual(analysis.image, residual, analysis.value_range)
+        return DeblurResult(
+            restored=restored,
+            mask=full,
+            density=float(full.mean()),
+            macs=macs,
+            seconds=time.perf_counter() - started,
+            threshold=float(threshold) if mask is None else None,
+            execution=execution,
+            analysis=analysis,
+        )
+
+    def release(self) -> None:
+        """Give the device's memory back; the network returns to it with the next photo."""
+        self._network = None
+        self._spare.to("cpu")
+        if self.device.type == "cuda":
+            torch.cuda.empty_cache()
+        elif self.device.type == "mps":
+            torch.mps.empty_cache()
+
+    # -- tiles -------------------------------------------------------------------------------------------------
+
+    def _analyze_tiles(
+        self, padded: Tensor, boxes: list[Box], progress: ProgressCallback | None
+    ) -> tuple[Tensor, Motion, list[_Tile]]:
+        """Analyze each tile, and blend probability and motion where tiles overlap."""
+        height, width = padded.shape[-2:]
+        cell = self._cell()
+        blended = np.zeros((5, height // cell, width // cell), np.float32)
+        weights = np.zeros((height // cell, width // cell), np.float32)
+        tiles = []
+        room = free_bytes(self.device) / 4
+        for index, box in enumerate(boxes):
+            if progress is not None:
+                progress(index, len(boxes))
+            encoded = self.model.analyze(_cut(padded, box).to(memory_format=torch.channels_last))
+            field = torch.cat([blur_probability(encoded.blur_logits), *encoded.motion], dim=1)[0]
+            coarse = Box(*(side // cell for side in box))
+            weight = feather(coarse, *weights.shape, TILE_OVERLAP_PX // cell)
+            where = np.s_[coarse.top : coarse.bottom, coarse.left : coarse.right]
+            blended[(slice(None), *where)] += weight * field.float().cpu().numpy()
+            weights[where] += weight
+            room -= _bytes(encoded)
+            tiles.append(_Tile(box, encoded if room > 0 else None))
+        if progress is not None:
+            progress(len(boxes), len(boxes))
+        field = torch.from_numpy(blended / weights).unsqueeze(0).to(self.device)
+        return field[:, :1], Motion(field[:, 1:3], field[:, 3:]), tiles
+
+    def _restore_regions(
+        self, analysis: Analysis, coarse: Tensor, execution: str, progress: ProgressCallback | None
+    ) -> tuple[NDArray[np.float32], int]:
+        """Give the residual (H, W, 3) to add to the photo, and the multiply-adds it took."""
+        height, width = analysis.padded_size
+        residual = np.zeros((height, width, 3), np.float32)
+        weights = np.zeros((height, width, 1), np.float32)
+        work = self._plan_restoration(analysis, coarse, execution)
+        ramp = HALO_PX // 2 if execution == "adaptive" else TILE_OVERLAP_PX
+        macs = 0
+        for index, (tile, box) in enumerate(work):
+            if progress is not None:
+                progress(index, len(work))
+            difference = self._restore_box(analysis, tile, box, coarse, pruned=execution != "dense")
+            weight = feather(box, height, width, ramp)[..., None]
+            where = np.s_[box.top : box.bottom, box.left : box.right]
+            residual[where] += weight * difference
+            weights[where] += weight
+            macs += self._box_macs(box, coarse, execution)
+        if progress is not None:
+            progress(len(work), len(work))
+        # where regions overlap beyond their ramps, the weights add up to more than one
+        residual /= np.maximum(weights, 1)
+        return residual[: analysis.image.shape[0], : analysis.image.shape[1]], macs
+
+    def _plan_restoration(self, analysis: Analysis, coarse: Tensor, execution: str) -> list[tuple[_Tile, Box]]:
+        """Give the boxes to restore, each inside one tile."""
+        if execution != "adaptive":
+            return [(tile, tile.box) for tile in analysis.tiles]
+        blurred = coarse[0, 0].cpu().numpy() > 0
+        cell, work = self._cell(), []
+        for tile in analysis.tiles:
+            box = tile.box
+            inside = blurred[box.top // cell : box.bottom // cell, box.left // cell : box.right // cell]
+            for region in blurred_regions(inside, cell, HALO_PX, self.model.size_multiple):
+                work.append((tile, Box(region.top + box.top, region.left + box.left, region.height, region.width)))
+        return work
+
+    def _restore_box(
+        self, analysis: Analysis, tile: _Tile, box: Box, coarse: Tensor, *, pruned: bool
+    ) -> NDArray[np.float32]:
+        """Give what the network adds to the photo in a box, (height, width, 3)."""
+        encoded = tile.encoded
+        if encoded is None:
+            padded = self._padded(analysis.image, analysis.value_range)
+            encoded = self.model.analyze(_cut(padded, tile.box).to(memory_format=torch.channels_last))
+        part = encoded.crop(box.top - tile.box.top, box.left - tile.box.left, box.height, box.width)
+        cells = Box(*(side // self._cell() for side in box))
+        # the blended motion, so that tiles agree where they meet
+        part = part._replace(motion=Motion(*(_cut(field, cells) for field in analysis.coarse_motion)))
+        restored = self.model.restore(part, _cut(coarse, cells), pruned=pruned).float().clamp(0, 1)
+        return (restored - part.image)[0].permute(1, 2, 0).cpu().numpy()
+
+    def _box_macs(self, box: Box, coarse: Tensor, execution: str) -> int:
+        if execution == "dense":
+            return restore_macs(self.model, box.height, box.width, 1.0, 1.0)
+        mask = _cut(coarse, Box(*(side // self._cell() for side in box)))
+        return restore_macs(self.model, box.height, box.width, float(mask.mean()), float(dilate(mask).mean()))
+
+    def _coarse_mask(self, analysis: Analysis, mask: NDArray[np.bool_]) -> Tensor:
+        """Give a mask at the motion scale: a cell is blurred where any of its pixels is."""
+        tensor = torch.from_numpy(mask.astype(np.float32))[None, None].to(self.device)
+        height, width = analysis.padded_size
+        padding = (0, width - mask.shape[1], 0, height - mask.shape[0])
+        return shrink_mask(torch.nn.functional.pad(tensor, padding), self._cell())
+
+    def _padded(self, image: Image, value_range: ValueRange) -> Tensor:
+        # the border is repeated rather than black, which would look like an edge that moves
+        return pad_to_multiple(to_tensor(image, value_range).to(self.device), self.model.size_multiple, "replicate")
+
+    def _cell(self) -> int:
+        """Give the size of a cell of the motion scale in pixels."""
+        return 1 << self.model.motion_scale
+
+    def _tile_side(self) -> int:
+        if self.tile_px is not None:
+            return self.tile_px
+        bytes_per_pixel = 4 * _LIVE_VALUES * self.model.config.width
+        return max(256, math.isqrt(free_bytes(self.device) // 2 // bytes_per_pixel))
+
+    def _inference(self) -> AbstractContextManager[object]:
+        return _Inference(self.device.type, self.precision)
+
+
+class _Inference(AbstractContextManager[None]):
+    """No gradients, and the chosen precision."""
+
+    def __init__(self, device_type: str, precision: str) -> None:
+        self._grad = torch.inference_mode()
+        self._autocast: AbstractContextManager[object] = nullcontext()
+        if precision != "float32":
+            self._autocast = torch.autocast(device_type, getattr(torch, precision))
+
+    def __enter__(self) -> None:
+        self._grad.__enter__()
+        self._autocast.__enter__()
+
+    def __exit__(self, *error: object) -> None:
+        self._autocast.__exit__(*error)  # type: ignore[arg-type]
+        self._grad.__exit__(*error)
+
+
+def check_threshold(threshold: float) -> None:
+    """Raise InputError for a threshold outside 0..1."""
+    if not 0 <= threshold <= 1:
+        raise InputError(f"the threshold is {threshold}; give a number from 0 to 1")
+
+
+def check_mask(mask: Image, size: tuple[int, ...]) -> NDArray[np.bool_]:
+    """Give the mask (H, W) as booleans. Raises InputError for another size than the image's."""
+    if mask.shape != tuple(size):
+        shape = "x".join(str(side) for side in mask.shape)
+        raise InputError(f"mask is {shape} but the image is {size[0]}x{size[1]}; resize one of them")
+    return np.asarray(mask != 0, np.bool_)
+
+
+def _known(what: str, name: str, choices: Sequence[str]) -> str:
+    if name not in choices:
+        raise InputError(f"there is no {what} {name!r}; choose one of {', '.join(choices)}")
+    return name
+
+
+def _resolve_execution(name: str) -> str:
+    return "adaptive" if _known("execution", name, EXECUTIONS) == "auto" else name
+
+
+def _placed(network: M2AENet, device: torch.device) -> M2AENet:
+    network.eval().to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    return network
+
+
+def _cut(tensor: Tensor, box: Box) -> Tensor:
+    return tensor[..., box.top : box.bottom, box.left : box.right]
+
+
+def _bytes(encoded: Encoded) -> int:
+    return sum(tensor.nbytes for tensor in (encoded.image, *encoded.skips, encoded.features))

@@ -1,0 +1,131 @@
+"""What training minimises: reconstruction, mask and offset losses (M2AENet, section 3.4)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+from torchmetrics.functional.image import structural_similarity_index_measure as ssim
+
+from m2aenet_core.data.sample import Batch
+from m2aenet_core.models.m2aenet import M2AENetOutput
+from m2aenet_core.models.motion_analyzer import Motion
+from m2aenet_core.models.trajectory import quadratic_trajectory
+from m2aenet_core.ops.resize import resize_image
+from m2aenet_core.ops.splat import reblur
+
+
+@dataclass(frozen=True)
+class LossConfig:
+    """Weight of each term; 0 leaves it out."""
+
+    l1: float = 1.0
+    """Mean absolute error of the restored image."""
+    ssim: float = 1.0
+    """1 - SSIM of the restored image."""
+    fft: float = 0.1
+    """Mean absolute difference of the spectra."""
+    mask: float = 0.01
+    """Cross-entropy of the blur probability against the mask (lambda of eq. 7)."""
+    reblur: float = 1.0
+    """Squared error of the sharp image blurred again along the trajectories against the photo."""
+    total_variation: float = 0.002
+    """Roughness of the displacements (alpha; not published, the value is Motion-ETR's)."""
+    displacement: float = 0.0
+    """Mean distance of the displacements from the truth, where it is known, up to time reversal."""
+    instants: int = 9
+    """Instants of the reblur term (N2)."""
+
+
+def compute_losses(output: M2AENetOutput, batch: Batch, config: LossConfig) -> dict[str, Tensor]:
+    """Give each weighted term by its name; their sum is the loss. Terms of weight 0 are absent."""
+    restored, sharp = output.restored.float(), batch.sharp
+    terms: dict[str, Tensor] = {}
+    if config.l1:
+        terms["l1"] = config.l1 * F.l1_loss(restored, sharp)
+    if config.ssim:
+        terms["ssim"] = config.ssim * ssim_loss(restored, sharp)
+    if config.fft:
+        terms["fft"] = config.fft * fft_loss(restored, sharp)
+    if config.mask:
+        terms["mask"] = config.mask * sum_of(mask_loss(logits, batch.mask) for logits in output.blur_logits)
+    for name, weight, term in (
+        ("reblur", config.reblur, lambda motion: reblur_loss(motion, batch, config.instants)),
+        ("total_variation", config.total_variation, lambda motion: total_variation(motion, config.instants)),
+        ("displacement", config.displacement, lambda motion: displacement_loss(motion, batch)),
+    ):
+        if weight:
+            terms[name] = weight * sum_of(term(_float(motion)) for motion in output.displacements)
+    return terms
+
+
+def sum_of(terms: object) -> Tensor:
+    """Give the sum of tensors."""
+    return torch.stack(list(terms)).sum()  # type: ignore[call-overload]
+
+
+def _float(motion: Motion) -> Motion:
+    return Motion(motion.start.float(), motion.end.float())
+
+
+def ssim_loss(restored: Tensor, sharp: Tensor) -> Tensor:
+    """Give 1 - SSIM (11x11 Gaussian, sigma 1.5) of images (B, 3, H, W) in [0, 1]."""
+    similarity = ssim(restored, sharp, data_range=1.0)  # type: ignore[no-untyped-call]
+    assert isinstance(similarity, Tensor)
+    return 1 - similarity
+
+
+def fft_loss(restored: Tensor, sharp: Tensor) -> Tensor:
+    """Give the mean absolute difference of the real and imaginary parts of the spectra."""
+    difference = torch.fft.rfft2(restored - sharp)
+    return torch.view_as_real(difference).abs().mean()
+
+
+def mask_loss(logits: Tensor, mask: Tensor) -> Tensor:
+    """Give the cross-entropy of logits (B, 2, h, w) against a mask (B, 1, H, W), shrunk to their scale.
+
+    A cell that is blurred in part has the blurred share as its target.
+    """
+    share = resize_image(mask, (logits.shape[-2], logits.shape[-1]))
+    return F.cross_entropy(logits.float(), torch.cat([share, 1 - share], dim=1))
+
+
+def reblur_loss(motion: Motion, batch: Batch, instants: int) -> Tensor:
+    """Give the error of blurring the sharp image again along the trajectories, at the displacements' scale."""
+    size = (motion.start.shape[-2], motion.start.shape[-1])
+    blurred_again = reblur(resize_image(batch.sharp, size), quadratic_trajectory(motion.start, motion.end, instants))
+    return F.mse_loss(blurred_again, resize_image(batch.blur, size))
+
+
+def total_variation(motion: Motion, instants: int) -> Tensor:
+    """Give the mean absolute difference of neighbouring displacements, summed over the instants."""
+    offsets = quadratic_trajectory(motion.start, motion.end, instants)
+    down = (offsets[..., 1:, :] - offsets[..., :-1, :]).abs().mean(dim=(1, 2, 3, 4))
+    right = (offsets[..., 1:] - offsets[..., :-1]).abs().mean(dim=(1, 2, 3, 4))
+    return (down + right).sum()
+
+
+def displacement_loss(motion: Motion, batch: Batch) -> Tensor:
+    """Give the mean distance to the true displacements in pixels of the motion's scale.
+
+    Which end of the path comes first cannot be seen in a photo: at each pixel the better of the two orders
+    counts. Where nothing moved the truth is zero, with a tenth of the weight.
+    """
+    size = (motion.start.shape[-2], motion.start.shape[-1])
+    moving = resize_image(batch.mask, size)
+    factor = batch.mask.shape[-1] / size[1]
+    # the truth is zero outside the mask: the mean over a cell is divided by the moving share of it
+    true_start, true_end = (
+        resize_image(field, size) / factor / moving.clamp_min(1e-3) for field in (batch.start, batch.end)
+    )
+    forward = _distance(motion.start, true_start) + _distance(motion.end, true_end)
+    backward = _distance(motion.start, true_end) + _distance(motion.end, true_start)
+    still = _distance(motion.start, 0 * true_start) + _distance(motion.end, 0 * true_end)
+    return torch.where(moving > 0.5, torch.minimum(forward, backward), 0.1 * still).mean() / 2
+
+
+def _distance(first: Tensor, second: Tensor) -> Tensor:
+    # the small constant keeps the gradient of the root finite where both are equal
+    return ((first - second).square().sum(dim=1, keepdim=True) + 1e-4).sqrt()

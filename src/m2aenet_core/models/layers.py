@@ -1,0 +1,57 @@
+"""The small parts that every block is made of."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+NORM_EPS = 1e-6
+
+
+class LayerNorm2d(nn.Module):
+    """Layer normalisation over the channels of each pixel (biased variance)."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(channels))
+        self.bias = nn.Parameter(torch.zeros(channels))
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Normalise (B, C, H, W)."""
+        # in channels_last memory the permuted view is contiguous, and the library's fused kernel runs as it is
+        rows = features.permute(0, 2, 3, 1)
+        return F.layer_norm(rows, (rows.shape[-1],), self.weight, self.bias, NORM_EPS).permute(0, 3, 1, 2)
+
+    def rows(self, rows: Tensor) -> Tensor:
+        """Normalise gathered pixels (N, C)."""
+        return F.layer_norm(rows, (rows.shape[-1],), self.weight, self.bias, NORM_EPS)
+
+
+def simple_gate(features: Tensor) -> Tensor:
+    """Multiply the first half of the channels (dim 1) with the second half."""
+    first, second = features.chunk(2, dim=1)
+    return first * second
+
+
+class ChannelAttention(nn.Module):
+    """Simplified channel attention: scale each channel by a 1x1 convolution of the global means."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.mix = nn.Conv2d(channels, channels, 1)
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Attend over (B, C, H, W)."""
+        scale: Tensor = self.mix(features.mean(dim=(2, 3), keepdim=True))
+        return features * scale
+
+
+def downsample(channels: int) -> nn.Module:
+    """Give the 2x2 stride-2 convolution between encoder stages: C -> 2C at half size."""
+    return nn.Conv2d(channels, 2 * channels, 2, stride=2)
+
+
+def upsample(channels: int) -> nn.Module:
+    """Give the 1x1 convolution and pixel shuffle between decoder stages: C -> C/2 at twice the size."""
+    return nn.Sequential(nn.Conv2d(channels, 2 * channels, 1, bias=False), nn.PixelShuffle(2))

@@ -1,0 +1,62 @@
+"""The mask predictor: where the image is blurred (M2AENet, section 3.1)."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+# softmax((1.5, -1.5)) = 0.95: at the first step nearly every pixel is kept, so that the blocks see gradients
+_KEEP_LOGIT = 1.5
+
+
+class MaskPredictor(nn.Module):
+    """Per-pixel logits of (blurred, sharp), from local features and their global mean (eq. 1).
+
+    The form is LMD-ViT's: half of the embedded channels stay local, the other half is replaced by its mean over
+    all pixels.
+    """
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.embed = nn.Sequential(
+            nn.Linear(channels, channels),
+            nn.GELU(),
+            nn.LayerNorm(channels),
+            nn.Linear(channels, channels),
+        )
+        self.decide = nn.Sequential(
+            nn.Linear(channels, channels // 2),
+            nn.GELU(),
+            nn.Linear(channels // 2, channels // 4),
+            nn.GELU(),
+            nn.Linear(channels // 4, 2),
+        )
+        last = self.decide[-1]
+        assert isinstance(last, nn.Linear)
+        nn.init.normal_(last.weight, std=0.01)
+        last.bias.data = torch.tensor([_KEEP_LOGIT, -_KEEP_LOGIT])
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Give logits (B, 2, H, W) for features (B, C, H, W); channel 0 is "blurred"."""
+        embedded = self.embed(features.permute(0, 2, 3, 1))
+        local, spread = embedded.chunk(2, dim=-1)
+        average = spread.mean(dim=(1, 2), keepdim=True).expand_as(spread)
+        logits: Tensor = self.decide(torch.cat([local, average], dim=-1))
+        return logits.permute(0, 3, 1, 2)
+
+
+def blur_probability(logits: Tensor) -> Tensor:
+    """Give the probability of blur (B, 1, H, W) in [0, 1] from logits (B, 2, H, W)."""
+    return logits.softmax(dim=1)[:, :1]
+
+
+def sample_mask(logits: Tensor, temperature: float = 1.0) -> Tensor:
+    """Draw a training mask (B, 1, H, W): hard 0/1 forward, soft gradient backward (eq. 2)."""
+    # log-probabilities, as Gumbel-Softmax expects; the paper's text passes probabilities
+    return F.gumbel_softmax(logits.log_softmax(dim=1), tau=temperature, hard=True, dim=1)[:, :1]
+
+
+def threshold_mask(logits: Tensor, threshold: float | Tensor) -> Tensor:
+    """Give the test mask (B, 1, H, W): 1 where the probability of blur exceeds the threshold (eq. 3)."""
+    return (blur_probability(logits) > threshold).to(logits.dtype)

@@ -1,0 +1,23 @@
+"""Sizes to multiples, and back."""
+
+from __future__ import annotations
+
+import torch.nn.functional as F
+from torch import Tensor
+
+
+def round_up(size: int, multiple: int) -> int:
+    """Give the smallest multiple of `multiple` that is at least `size`."""
+    return -(-size // multiple) * multiple
+
+
+def pad_to_multiple(image: Tensor, multiple: int, mode: str = "constant") -> Tensor:
+    """Pad (B, C, H, W) at the bottom and the right until both sides are multiples.
+
+    `mode` is "constant" (zeros, as the released NAFNet does) or "replicate".
+    """
+    height, width = image.shape[-2:]
+    bottom, right = round_up(height, multiple) - height, round_up(width, multiple) - width
+    if not (bottom or right):
+        return image
+    return F.pad(image, (0, right, 0, bottom), mode=mode)

@@ -1,0 +1,35 @@
+"""Masks and displacements across scales."""
+
+from __future__ import annotations
+
+import torch.nn.functional as F
+from torch import Tensor
+
+
+def resize_displacement(displacement: Tensor, size: tuple[int, int]) -> Tensor:
+    """Give a displacement field (B, 2, H, W) at another size, its length in that size's pixels.
+
+    Bilinear between pixel centres when it grows, area mean when it shrinks.
+    """
+    height, width = displacement.shape[-2:]
+    if (height, width) == size:
+        return displacement
+    ratio = displacement.new_tensor([size[0] / height, size[1] / width]).view(1, 2, 1, 1)
+    return resize_image(displacement, size) * ratio
+
+
+def resize_image(image: Tensor, size: tuple[int, int]) -> Tensor:
+    """Give (B, C, H, W) at another size: bilinear when it grows, area mean when it shrinks."""
+    if tuple(image.shape[-2:]) == size:
+        return image
+    if size[0] >= image.shape[-2] and size[1] >= image.shape[-1]:
+        return F.interpolate(image, size=size, mode="bilinear", align_corners=False)
+    return F.interpolate(image, size=size, mode="area")
+
+
+def shrink_mask(mask: Tensor, factor: int) -> Tensor:
+    """Give a mask (B, 1, H, W) at 1/factor of its size: 1 where any pixel of the cell is 1.
+
+    Height and width must be multiples of `factor`.
+    """
+    return F.max_pool2d(mask, kernel_size=factor)
