@@ -108,9 +108,8 @@ def encode_image(path: str | Path, pixels: np.ndarray, like: Photo | None = None
         InputError: as `write_image`.
     """
     path = Path(path)
-    file_format = format_of(path)
+    file_format = check_storable(path, pixels, like)
     samples = _samples_to_write(pixels, like)
-    _require_storable(path, file_format, samples)
     stored = like.stored if like else StoredImage(samples)
     if like is None or like.format != file_format:
         stored = replace(stored, encoding={})
@@ -122,6 +121,19 @@ def encode_image(path: str | Path, pixels: np.ndarray, like: Photo | None = None
         raise
     except Exception as error:  # encoders raise what they like
         raise InputError(f"{path} cannot be written as {file_format} ({error}); use PNG or TIFF") from error
+
+
+def check_storable(path: str | Path, pixels: np.ndarray, like: Photo | None = None) -> str:
+    """The format of `path`, if it can hold `pixels`. Raises InputError, and says what to use instead, if not."""
+    file_format = format_of(path)
+    allowed = _DTYPES_BY_FORMAT.get(file_format)
+    if allowed and pixels.dtype.name not in (*allowed, "bool"):
+        advice = "PNG or TIFF" if pixels.dtype == np.uint16 else "TIFF"
+        raise InputError(f"{path} cannot hold {pixels.dtype} pixels; write them as {advice}")
+    has_alpha = (pixels.ndim == 3 and pixels.shape[2] == 4) or (like is not None and like.grey_alpha is not None)
+    if file_format in ("JPEG", "BMP") and has_alpha:
+        raise InputError(f"{path} cannot hold transparency; write it as PNG or TIFF")
+    return file_format
 
 
 def format_of(path: str | Path) -> str:
@@ -184,12 +196,3 @@ def _samples_to_write(pixels: np.ndarray, like: Photo | None) -> np.ndarray:
     if samples.dtype == bool:
         samples = samples.astype(np.uint8) * 255
     return np.ascontiguousarray(samples)
-
-
-def _require_storable(path: Path, file_format: str, samples: np.ndarray) -> None:
-    allowed = _DTYPES_BY_FORMAT.get(file_format)
-    if allowed and samples.dtype.name not in allowed:
-        advice = "TIFF" if samples.dtype != np.uint16 else "PNG or TIFF"
-        raise InputError(f"{path} cannot hold {samples.dtype} pixels; write them as {advice}")
-    if file_format in ("JPEG", "BMP") and samples.ndim == 3 and samples.shape[2] in (2, 4):
-        raise InputError(f"{path} cannot hold transparency; write it as PNG or TIFF")

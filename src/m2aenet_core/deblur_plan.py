@@ -1,0 +1,157 @@
+"""What a call of `m2aenet deblur` reads and writes: decided, and checked, before any work."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from m2aenet_core.atomic import atomic_path
+from m2aenet_core.errors import InputError
+from m2aenet_core.image_io import FORMAT_BY_SUFFIX, format_of
+
+PRODUCTS = {
+    "mask": "_mask.png",
+    "blur_probability": "_blur_probability.png",
+    "displacements": "_trajectories.npz",
+    "trajectory_figure": "_trajectories.png",
+    "side_by_side_figure": "_side_by_side.png",
+}
+"""What can be written beside a restored photo, and how its name goes on after the photo's."""
+
+_SUFFIX_OF = {"png": ".png", "tif": ".tif"}
+
+
+@dataclass(frozen=True)
+class PlannedPhoto:
+    """A photo to restore and the files to write for it."""
+
+    source: Path
+    outputs: dict[str, Path]
+    """By product; `restored` and `record` are always there."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The photos of a call, and a sentence for every input that is none."""
+
+    photos: list[PlannedPhoto]
+    problems: list[str]
+
+
+def make_plan(
+    inputs: Sequence[Path],
+    out: Path,
+    *,
+    products: Iterable[str] = (),
+    recursive: bool = False,
+    file_format: str = "keep",
+) -> Plan:
+    """The plan for files and folders; nothing is read or written yet.
+
+    Args:
+        inputs: a file becomes `out/name`; a folder's photos keep their place below it.
+        out: the folder to write to. Where it lies inside an input folder, its photos are left out.
+        products: keys of `PRODUCTS`.
+        recursive: take the photos of sub-folders too.
+        file_format: `keep`, `png` or `tif`.
+    """
+    products = list(products)
+    photos: dict[tuple[Path, Path], PlannedPhoto] = {}
+    problems: list[str] = []
+    for source in inputs:
+        found = list(_photos_below(source, out, recursive)) if source.is_dir() else [source]
+        if not found:
+            hint = "" if recursive else ", or add --recursive for its sub-folders"
+            problems.append(f"{source} holds no photos ({', '.join(FORMAT_BY_SUFFIX)}); name another folder{hint}")
+        for path in found:
+            place = path.relative_to(source) if source.is_dir() else Path(path.name)
+            try:
+                restored = out / _renamed(place, file_format)
+            except InputError as error:
+                problems.append(str(error))
+                continue
+            # the same photo named twice, by itself and by its folder, is restored once
+            photos.setdefault((path.resolve(), restored), PlannedPhoto(path, _outputs(restored, products)))
+    return Plan(list(photos.values()), problems)
+
+
+def check_plan(plan: Plan, *, overwrite: bool = False, also_read: Iterable[Path] = ()) -> None:
+    """See that every planned file may be written.
+
+    Args:
+        plan: what is to be written.
+        overwrite: existing files may be replaced; inputs never.
+        also_read: further files of the call that must stay, such as the mask.
+
+    Raises:
+        InputError: two photos would write the same file, a file exists, a file is an input of this call, or the
+            folder is not writable.
+    """
+    _require_distinct(plan)
+    inputs = {path.resolve(): path for path in (*(photo.source for photo in plan.photos), *also_read)}
+    existing = []
+    for target in _targets(plan):
+        if target.resolve() in inputs:
+            raise InputError(f"{target} would replace an input; choose another folder with -o")
+        if target.exists():
+            existing.append(target)
+    if existing and not overwrite:
+        more = f" (and {len(existing) - 1} more)" if len(existing) > 1 else ""
+        raise InputError(f"{existing[0]}{more} exists; choose another folder with -o, or add --overwrite")
+    for target in _targets(plan)[:1]:
+        _require_writable(target)
+
+
+def _photos_below(folder: Path, out: Path, recursive: bool) -> Iterator[Path]:
+    out = out.resolve()
+    for path in sorted(folder.rglob("*") if recursive else folder.iterdir()):
+        is_hidden = any(part.startswith(".") for part in path.relative_to(folder).parts)
+        is_output = path.resolve().is_relative_to(out) and not folder.resolve().is_relative_to(out)
+        if path.suffix.lower() in FORMAT_BY_SUFFIX and path.is_file() and not is_hidden and not is_output:
+            yield path
+
+
+def _renamed(place: Path, file_format: str) -> Path:
+    suffix = _SUFFIX_OF.get(file_format)
+    if suffix is None:
+        format_of(place)
+        return place
+    is_already = FORMAT_BY_SUFFIX.get(place.suffix.lower()) == FORMAT_BY_SUFFIX[suffix]
+    return place if is_already else place.with_suffix(suffix)
+
+
+def _outputs(restored: Path, products: Iterable[str]) -> dict[str, Path]:
+    beside = {product: restored.with_name(restored.stem + PRODUCTS[product]) for product in products}
+    return {"restored": restored, "record": restored.with_name(restored.name + ".json"), **beside}
+
+
+def _targets(plan: Plan) -> list[Path]:
+    return [target for photo in plan.photos for target in photo.outputs.values()]
+
+
+def _require_distinct(plan: Plan) -> None:
+    writer: dict[Path, Path] = {}
+    for photo in plan.photos:
+        for target in photo.outputs.values():
+            other = writer.setdefault(target, photo.source)
+            if other is not photo.source:
+                raise InputError(
+                    f"{other} and {photo.source} would both be written to {target}; deblur them into different folders"
+                )
+
+
+class _Writable(Exception):  # noqa: N818 - good news
+    """Ends a trial write before it replaces anything."""
+
+
+def _require_writable(target: Path) -> None:
+    """Begin to write `target` and take it back, new folders included; better now than after an hour of work."""
+    new_folders = [folder for folder in target.parents if not folder.exists()]
+    try:
+        with suppress(_Writable), atomic_path(target) as temporary:
+            temporary.touch()
+            raise _Writable
+    finally:
+        with suppress(OSError):
+            for folder in new_folders:
+                folder.rmdir()

@@ -1,0 +1,114 @@
+"""The record beside a restored photo: all that is needed to make it again."""
+
+import hashlib
+import json
+import platform
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from m2aenet_core import __version__
+from m2aenet_core.atomic import write_atomic
+
+if TYPE_CHECKING:
+    from m2aenet_core.deblurrer import Analysis, Deblurrer, DeblurResult
+
+
+def make_record(
+    deblurrer: "Deblurrer",
+    result: "DeblurResult",
+    source: str | Path | None = None,
+    *,
+    mask: str | Path | None = None,
+    command: Sequence[str] | None = None,
+) -> dict[str, object]:
+    """What made `result`, as a dictionary that JSON can hold.
+
+    Args:
+        deblurrer: it made the result.
+        result: of `deblurrer`.
+        source: the photo's file; its name and SHA-256 are recorded.
+        mask: the file of the mask that was used instead of a threshold.
+        command: the command line, program first.
+    """
+    import torch
+
+    analysis = result.analysis
+    return {
+        "created": datetime.now(UTC).isoformat(timespec="seconds"),
+        "command": list(command) if command else None,
+        "source": _file(source),
+        "image": {
+            "shape": list(analysis.image.shape),
+            "dtype": str(analysis.image.dtype),
+            "value_range": [float(limit) for limit in analysis.value_range],
+        },
+        "model": {"name": deblurrer.model_name, "weights_sha256": deblurrer.weights_sha256},
+        "settings": {
+            "threshold": result.threshold,
+            "mask": _file(mask),
+            "mask_sha256": hashlib.sha256(np.packbits(result.mask).tobytes()).hexdigest(),
+            "execution": result.execution,
+            "device": str(deblurrer.device),
+            "precision": deblurrer.precision,
+            "tile_px": _tile_px(analysis),
+        },
+        "result": {
+            "density": float(result.density),
+            "mean_displacement_px": mean_displacement_px(analysis, result.mask),
+            "analyze_s": float(analysis.seconds),
+            "restore_s": float(result.seconds),
+            "analyze_macs": int(analysis.macs),
+            "restore_macs": int(result.macs),
+        },
+        "versions": {
+            "napari-m2aenet": __version__,
+            "torch": str(torch.__version__),
+            "numpy": np.__version__,
+            "python": platform.python_version(),
+            "platform": platform.platform(),
+        },
+    }
+
+
+def write_record(path: str | Path, record: dict[str, object]) -> None:
+    """Write `record` as JSON, whole or not at all. Raises InputError where that is refused."""
+    write_atomic(path, encode_record(record))
+
+
+def encode_record(record: dict[str, object]) -> bytes:
+    """`record` as the bytes of a JSON file."""
+    return (json.dumps(record, indent=2, ensure_ascii=False, allow_nan=False) + "\n").encode()
+
+
+def mean_displacement_px(analysis: "Analysis", mask: np.ndarray) -> float | None:
+    """How far the blurred pixels moved from the start of the exposure to its end, on average; None without any.
+
+    Args:
+        analysis: gives the displacements.
+        mask: (H, W) bool.
+    """
+    if not mask.any():
+        return None
+    moved = analysis.end_displacement[mask] - analysis.start_displacement[mask]
+    return float(np.hypot(moved[:, 0], moved[:, 1]).mean(dtype=np.float64))
+
+
+def file_sha256(path: str | Path) -> str:
+    """The SHA-256 of a file, in hexadecimal digits."""
+    with Path(path).open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _tile_px(analysis: "Analysis") -> int | None:
+    """The side of the tiles; None where the photo was one piece. It follows from free memory, so it is recorded."""
+    if len(analysis.tiles) < 2:
+        return None
+    return max(max(tile.box.height, tile.box.width) for tile in analysis.tiles)
+
+
+def _file(path: str | Path | None) -> dict[str, str] | None:
+    return {"name": Path(path).name, "sha256": file_sha256(path)} if path is not None else None
