@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import torch
@@ -50,29 +51,25 @@ def compute_losses(output: M2AENetOutput, batch: Batch, config: LossConfig) -> d
     if config.fft:
         terms["fft"] = config.fft * fft_loss(restored, sharp)
     if config.mask:
-        terms["mask"] = config.mask * sum_of(mask_loss(logits, batch.mask) for logits in output.blur_logits)
-    for name, weight, term in (
-        ("reblur", config.reblur, lambda motion: reblur_loss(motion, batch, config.instants)),
-        ("total_variation", config.total_variation, lambda motion: total_variation(motion, config.instants)),
-        ("displacement", config.displacement, lambda motion: displacement_loss(motion, batch)),
-    ):
-        if weight:
-            terms[name] = weight * sum_of(term(_float(motion)) for motion in output.displacements)
+        terms["mask"] = config.mask * _sum(mask_loss(logits, batch.mask) for logits in output.blur_logits)
+    motions = [Motion(motion.start.float(), motion.end.float()) for motion in output.displacements]
+    if config.reblur:
+        terms["reblur"] = config.reblur * _sum(reblur_loss(motion, batch, config.instants) for motion in motions)
+    if config.total_variation:
+        roughness = _sum(total_variation(motion, config.instants) for motion in motions)
+        terms["total_variation"] = config.total_variation * roughness
+    if config.displacement:
+        terms["displacement"] = config.displacement * _sum(displacement_loss(motion, batch) for motion in motions)
     return terms
 
 
-def sum_of(terms: object) -> Tensor:
-    """Give the sum of tensors."""
-    return torch.stack(list(terms)).sum()  # type: ignore[call-overload]
-
-
-def _float(motion: Motion) -> Motion:
-    return Motion(motion.start.float(), motion.end.float())
+def _sum(terms: Iterable[Tensor]) -> Tensor:
+    return torch.stack(list(terms)).sum()
 
 
 def ssim_loss(restored: Tensor, sharp: Tensor) -> Tensor:
     """Give 1 - SSIM (11x11 Gaussian, sigma 1.5) of images (B, 3, H, W) in [0, 1]."""
-    similarity = ssim(restored, sharp, data_range=1.0)  # type: ignore[no-untyped-call]
+    similarity = ssim(restored, sharp, data_range=1.0)
     assert isinstance(similarity, Tensor)
     return 1 - similarity
 

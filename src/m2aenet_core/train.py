@@ -7,7 +7,6 @@ and, at the end, final.safetensors. Started again with the same folder, it goes 
 from __future__ import annotations
 
 import copy
-import dataclasses
 import io
 import json
 import math
@@ -15,12 +14,10 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from importlib import resources
 from pathlib import Path
 from typing import Any
 
 import torch
-from jsonargparse import ArgumentParser, Namespace, set_parsing_settings
 from lightning_fabric import Fabric
 from torch import nn
 from torch.optim import AdamW
@@ -35,6 +32,7 @@ from m2aenet_core.data.synthetic import MadeBlur, MadeBlurConfig
 from m2aenet_core.errors import InputError
 from m2aenet_core.losses import LossConfig, compute_losses
 from m2aenet_core.models.m2aenet import M2AENet, M2AENetConfig
+from m2aenet_core.options import parse_options, recipe_names, to_yaml
 from m2aenet_core.run_log import RunLog, preview, validation_metrics
 
 # validation samples come from a seed of their own, so that they never repeat training samples
@@ -135,7 +133,7 @@ def train(config: TrainConfig) -> Path:
     torch.manual_seed(config.seed)
     out = Path(config.out)
     if fabric.is_global_zero:
-        write_atomic(out / "config.yaml", _to_yaml(config).encode())
+        write_atomic(out / "config.yaml", to_yaml(config).encode())
     source, validation = make_sources(config)
     state = _setup(fabric, config)
     _resume(out / "last.ckpt", state, fabric)
@@ -289,44 +287,13 @@ def _resume(path: Path, state: TrainState, fabric: Fabric) -> None:
     state.step, state.best_gain_db = content["step"], content["best_gain_db"]
 
 
-def recipe_names() -> list[str]:
-    """Give the names of the recipes that come with the package."""
-    folder = resources.files("m2aenet_core") / "recipes"
-    return sorted(entry.name.removesuffix(".yaml") for entry in folder.iterdir() if entry.name.endswith(".yaml"))
-
-
-def _make_parser() -> ArgumentParser:
-    set_parsing_settings(docstring_parse_attribute_docstrings=True)
-    parser = ArgumentParser(prog="m2aenet train", description="Train an M2AENet on blur made from sharp photos.")
-    parser.add_argument("--config", action="config", help="a YAML file with any of the values below")
-    parser.add_class_arguments(TrainConfig)
-    parser.epilog = f"--recipe NAME stands for the --config of a built-in recipe: {', '.join(recipe_names())}"
-    return parser
-
-
 def parse(argv: Sequence[str] | None = None) -> TrainConfig:
     """Give the config of a command line: recipe, then YAML file, then flags."""
-    parser = _make_parser()
-    arguments: Namespace = parser.parse_args(_with_recipe(list(sys.argv[1:] if argv is None else argv)))
-    values = parser.instantiate_classes(arguments)
-    return TrainConfig(**{name.name: values[name.name] for name in dataclasses.fields(TrainConfig)})
-
-
-def _with_recipe(arguments: list[str]) -> list[str]:
-    if "--recipe" not in arguments:
-        return arguments
-    position = arguments.index("--recipe")
-    name = arguments[position + 1] if position + 1 < len(arguments) else ""
-    if name not in recipe_names():
-        raise InputError(f"there is no recipe called {name!r}; choose one of {', '.join(recipe_names())}")
-    path = resources.files("m2aenet_core") / "recipes" / f"{name}.yaml"
-    rest = arguments[:position] + arguments[position + 2 :]
-    return ["--config", str(path), *rest]
-
-
-def _to_yaml(config: TrainConfig) -> str:
-    parser = _make_parser()
-    return str(parser.dump(parser.parse_object(dataclasses.asdict(config))))
+    about = (
+        "Train an M2AENet on blur made from sharp photos. "
+        f"--recipe NAME stands for the --config of a built-in recipe: {', '.join(recipe_names())}."
+    )
+    return parse_options(TrainConfig, "m2aenet train", about, argv)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

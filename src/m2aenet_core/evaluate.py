@@ -1,0 +1,213 @@
+"""Score weights on blur made from sharp photos: `python -m m2aenet_core.evaluate`, or `m2aenet evaluate`.
+
+Every photo is scored with known blur on it, and as it is, where nothing should be found. The folder `out` gets
+scores.csv (a row per photo), summary.json, summary.md and contact_sheet.png.
+"""
+
+from __future__ import annotations
+
+import csv
+import dataclasses
+import io
+import json
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+from tqdm import tqdm
+
+from m2aenet_core.atomic import write_together
+from m2aenet_core.data.folder import Pixels, list_images, read_cutouts, read_rgb
+from m2aenet_core.data.sample import Batch
+from m2aenet_core.data.synthetic import MadeBlur, MadeBlurConfig
+from m2aenet_core.deblurrer import Deblurrer, DeblurResult
+from m2aenet_core.metrics import displacement_error, mask_iou, psnr
+from m2aenet_core.options import parse_options
+from m2aenet_core.run_log import to_uint8
+
+# an exact copy outside the blur counts as this many dB, so that means stay finite
+PSNR_CEILING_DB = 80.0
+_ATTEMPTS = 200
+
+
+@dataclass(frozen=True)
+class EvaluateConfig:
+    """What is scored, and on what."""
+
+    data: str
+    """Folder of sharp photos."""
+    out: str
+    """Folder for the scores."""
+    model: str = "default"
+    """Embedded weights by name, or a .safetensors file."""
+    cutouts: str | None = None
+    """Folder of cut-out objects; without it, random shapes of photo move."""
+    manifest: str | None = None
+    """CSV file with the columns file and clear_licence; only photos marked yes are used."""
+    path_px: tuple[float, float] = (8.0, 34.0)
+    """Shortest and longest path from start to end of the exposure, pixels."""
+    area: tuple[float, float] = (0.02, 0.2)
+    """Smallest and largest blurred share of a photo."""
+    samples: int = 2
+    """Samples made of each photo."""
+    threshold: float = 0.5
+    """Probability above which a pixel counts as blurred."""
+    execution: str = "auto"
+    """exact, adaptive or dense."""
+    device: str = "auto"
+    """Where the network runs."""
+    seed: int = 0
+    """Decides the samples."""
+
+
+class Score(NamedTuple):
+    """One sample. All in dB but the shares and displacement_error_px."""
+
+    name: str
+    blurred_share: float
+    input_psnr: float
+    restored_psnr: float
+    input_psnr_inside: float
+    restored_psnr_inside: float
+    outside_to_input: float
+    mask_iou: float
+    displacement_error_px: float
+    sharp_photo_called_blurred: float
+
+    @property
+    def gain_inside(self) -> float:
+        """PSNR gained inside the blur."""
+        return self.restored_psnr_inside - self.input_psnr_inside
+
+
+def evaluate(config: EvaluateConfig) -> dict[str, float]:
+    """Score a model, write the folder, and give the means."""
+    deblurrer = Deblurrer(config.model, device=config.device, execution=config.execution)
+    paths = list_images(config.data, config.manifest)
+    scores, thumbnails = [], []
+    for path, sample, photo in tqdm(_samples(config, paths), total=len(paths) * config.samples, unit="sample"):
+        result = deblurrer(to_uint8(sample.blur[0]), config.threshold)
+        untouched = deblurrer.analyze(photo).blur_probability > config.threshold
+        scores.append(score(path.name, sample, result, float(untouched.mean())))
+        thumbnails.append(_thumbnail(sample, result))
+    summary = summarize(scores)
+    settings = dataclasses.asdict(config) | {"weights_sha256": deblurrer.weights_sha256}
+    _write(Path(config.out), scores, summary, settings, thumbnails)
+    return summary
+
+
+def _samples(config: EvaluateConfig, paths: list[Path]) -> Iterator[tuple[Path, Batch, Pixels]]:
+    """Give made blur on each photo, objects taken from the other photos and the cut-outs, with the photo itself."""
+    cutouts = read_cutouts(config.cutouts) if config.cutouts else []
+    blur = MadeBlurConfig(
+        path_px=config.path_px, object_px=(60, 360), still_share=0.0, cutout_share=0.5, noise=0.008, jpeg_share=0.3
+    )
+    photos = [read_rgb(path) for path in paths]
+    for index, (path, photo) in enumerate(zip(paths, photos, strict=True)):
+        source = MadeBlur([other for other in photos if other is not photo] or [photo], cutouts, blur)
+        for number in range(config.samples):
+            rng = np.random.default_rng((config.seed, index, number))
+            yield path, _with_area(source, photo, rng, config.area), photo
+
+
+def _with_area(source: MadeBlur, photo: Pixels, rng: np.random.Generator, area: tuple[float, float]) -> Batch:
+    """Draw until the blurred share is in the range; the last draw counts if none is."""
+    for _ in range(_ATTEMPTS):
+        sample = source.on_photo(photo, rng)
+        if area[0] <= float(sample.mask.mean()) <= area[1]:
+            break
+    return sample
+
+
+def score(name: str, truth: Batch, result: DeblurResult, sharp_photo_called_blurred: float) -> Score:
+    """Score one restored sample against its truth."""
+    blur, sharp = to_uint8(truth.blur[0]), to_uint8(truth.sharp[0])
+    mask = truth.mask[0, 0].numpy() > 0.5
+    start, end = (np.moveaxis(field[0].numpy(), 0, -1) for field in (truth.start, truth.end))
+    analysis = result.analysis
+    return Score(
+        name=name,
+        blurred_share=float(mask.mean()),
+        input_psnr=psnr(blur, sharp),
+        restored_psnr=psnr(result.restored, sharp),
+        input_psnr_inside=psnr(blur, sharp, mask),
+        restored_psnr_inside=psnr(result.restored, sharp, mask),
+        outside_to_input=min(PSNR_CEILING_DB, psnr(result.restored, blur, ~mask)),
+        mask_iou=mask_iou(result.mask, mask),
+        displacement_error_px=displacement_error(
+            analysis.start_displacement, analysis.end_displacement, start, end, mask
+        ),
+        sharp_photo_called_blurred=sharp_photo_called_blurred,
+    )
+
+
+def summarize(scores: Sequence[Score]) -> dict[str, float]:
+    """Give the mean of each figure, the gain inside the blur, and the share of samples made worse there."""
+    columns = [name for name in Score._fields if name != "name"]
+    summary = {column: float(np.mean([getattr(each, column) for each in scores])) for column in columns}
+    summary["gain_inside"] = float(np.mean([each.gain_inside for each in scores]))
+    summary["share_made_worse"] = float(np.mean([each.restored_psnr < each.input_psnr for each in scores]))
+    return summary
+
+
+def _write(
+    out: Path,
+    scores: Sequence[Score],
+    summary: dict[str, float],
+    settings: dict[str, object],
+    thumbnails: Sequence[NDArray[np.uint8]],
+) -> None:
+    table = io.StringIO()
+    rows = csv.writer(table)
+    rows.writerow(Score._fields)
+    rows.writerows(scores)
+    sheet = io.BytesIO()
+    Image.fromarray(_contact_sheet(thumbnails)).save(sheet, "PNG")
+    lines = ["| figure | mean |", "|---|---|", *(f"| {name} | {value:.4g} |" for name, value in summary.items())]
+    write_together(
+        {
+            out / "scores.csv": table.getvalue().encode(),
+            out / "summary.json": json.dumps({"settings": settings, "summary": summary}, indent=2).encode(),
+            out / "summary.md": "\n".join([*lines, ""]).encode(),
+            out / "contact_sheet.png": sheet.getvalue(),
+        }
+    )
+
+
+def _thumbnail(sample: Batch, result: DeblurResult, width: int = 240) -> NDArray[np.uint8]:
+    """Give blur, restored, sharp and the two masks in a row, around the blur."""
+    rows, columns = np.nonzero(sample.mask[0, 0].numpy() > 0.5)
+    top, bottom = max(0, rows.min() - 20), rows.max() + 20
+    left, right = max(0, columns.min() - 20), columns.max() + 20
+    truth = np.repeat(np.uint8(255) * (sample.mask[0, 0].numpy() > 0.5)[..., None], 3, axis=2)
+    found = np.round(255 * np.repeat(result.analysis.blur_probability[..., None], 3, axis=2)).astype(np.uint8)
+    images = [to_uint8(sample.blur[0]), result.restored, to_uint8(sample.sharp[0]), found, truth]
+    cropped = [Image.fromarray(image[top:bottom, left:right]) for image in images]
+    height = max(1, round(width * cropped[0].height / cropped[0].width))
+    return np.concatenate([np.asarray(image.resize((width, height))) for image in cropped], axis=1)
+
+
+def _contact_sheet(thumbnails: Sequence[NDArray[np.uint8]]) -> NDArray[np.uint8]:
+    return np.concatenate(list(thumbnails))
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Score as the command line says, and print the means."""
+    from m2aenet_core.cli import run_command
+
+    def run() -> None:
+        about = "Score weights on blur made from sharp photos."
+        config = parse_options(EvaluateConfig, "m2aenet evaluate", about, argv)
+        for name, value in evaluate(config).items():
+            print(f"{name:28s} {value:8.3f}")
+
+    return run_command(run)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
