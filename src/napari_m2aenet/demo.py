@@ -19,7 +19,7 @@ from m2aenet_core.errors import InputError
 if TYPE_CHECKING:
     from m2aenet_core.deblurrer import Deblurrer, DeblurResult
 
-SAMPLE = "astronaut"
+SAMPLE = "coffee"
 VIRTUAL_SCREEN = "-screen 0 1400x900x24"
 
 

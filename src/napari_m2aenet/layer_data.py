@@ -16,7 +16,7 @@ from napari_m2aenet.placement import Placement
 from napari_m2aenet.settings import TRAJECTORY_INSTANTS, TRAJECTORY_SEGMENTS
 from napari_m2aenet.source import Source
 
-MASK_COLOUR = "#ff9500"
+MASK_COLOUR = "#00d5ff"
 
 
 class Role(StrEnum):
@@ -79,7 +79,7 @@ def probability_layer(source: Source, probability: NDArray[np.float32]) -> Layer
 
 def mask_layer(source: Source, mask: NDArray[np.bool_]) -> LayerData:
     """Return the blur mask as labels, 1 where the photo is blurred."""
-    keywords = {"opacity": 0.35, "colormap": {1: MASK_COLOUR, None: "transparent"}}
+    keywords = {"opacity": 0.2, "colormap": {1: MASK_COLOUR, None: "transparent"}}
     return _layer(Role.MASK, "labels", source, mask.astype(np.uint8), keywords)
 
 
@@ -90,7 +90,7 @@ def trajectories_layer(source: Source, shape: tuple[int, int], curves: Curves) -
         "edge_color": "time",
         "edge_colormap": "plasma",
         "edge_contrast_limits": (-1.0, 1.0),
-        "edge_width": max(1.0, max(shape) / 600),
+        "edge_width": max(1.0, max(shape) / 400),
         "vector_style": "line",
         "opacity": 0.9,
     }
@@ -124,7 +124,7 @@ def grid_points(mask: NDArray[np.bool_], max_points: int) -> NDArray[np.intp]:
     if count == 0:
         return np.zeros((0, 2), dtype=np.intp)
     # curves closer than this hide each other at the zoom that shows the whole photo
-    step = max(6, round(max(mask.shape) / 100), int(np.sqrt(count / max_points)))
+    step = max(6, round(max(mask.shape) / 50), int(np.sqrt(count / max_points)))
     points = _on_grid(mask, step)
     while len(points) > max_points:
         step += 1

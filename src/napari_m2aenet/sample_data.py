@@ -9,13 +9,18 @@ import numpy as np
 LayerDataTuple = tuple[Any, dict[str, Any], str]
 
 
-def astronaut() -> list[LayerDataTuple]:
-    """Return the blurred portrait of an astronaut and its truth."""
-    return sample_layers("astronaut")
+def coffee() -> list[LayerDataTuple]:
+    """Return a table on which a cup of coffee moved, and its truth."""
+    return sample_layers("coffee")
+
+
+def rocket() -> list[LayerDataTuple]:
+    """Return a launch pad on which a rocket moved, and its truth."""
+    return sample_layers("rocket")
 
 
 def cat() -> list[LayerDataTuple]:
-    """Return the blurred photo of a cat and its truth."""
+    """Return a cat that moved, and its truth."""
     return sample_layers("cat")
 
 

@@ -213,10 +213,17 @@ class Session:
 def sentence(error: Exception) -> str:
     """Return what the status line says about an error: a user's mistake in its own words, others with their type."""
     if isinstance(error, InputError):
-        return str(error)
+        return _as_sentence(str(error))
     if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
         return "There is not enough memory for this photo; close other programs, crop it, or choose another device."
     return f"This is a fault of the plugin or of its surroundings: {type(error).__name__}: {error}"
+
+
+def _as_sentence(message: str) -> str:
+    """Messages start in lower case and without a full stop, as they follow a file's name on the command line."""
+    starts_with_word = message.split(" ", 1)[0].isalpha()
+    start = message[:1].upper() if starts_with_word else message[:1]
+    return f"{start}{message[1:]}" + ("" if message.endswith((".", "…")) else ".")
 
 
 def summary(restored: Restored) -> str:

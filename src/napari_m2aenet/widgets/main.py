@@ -4,13 +4,13 @@ from pathlib import Path
 
 import napari.viewer
 from qtpy.QtCore import QEvent
-from qtpy.QtWidgets import QFormLayout, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QFormLayout, QLabel, QVBoxLayout, QWidget
 
 from m2aenet_core.errors import InputError
-from napari_m2aenet.jobs import Analyzed, CallJob, Job
+from napari_m2aenet.jobs import Analyzed, AnalyzeJob, CallJob, RestoreJob
 from napari_m2aenet.models import OpenDeblurrer, device_choices, model_choices, open_deblurrer
 from napari_m2aenet.session import Phase, Session
-from napari_m2aenet.settings import DEVICE, MODEL
+from napari_m2aenet.settings import DEVICE, MODEL, THRESHOLD
 from napari_m2aenet.source import FILE_KEY, source_of_layer
 from napari_m2aenet.widgets.choices import AUTOMATIC, ChoiceList, ModelList
 from napari_m2aenet.widgets.layers import ResultLayers
@@ -84,7 +84,7 @@ class DeblurWidget(QWidget):
                 self._runner.start(job)
         self._show_state()
 
-    def _on_job_ended(self, job: Job) -> None:
+    def _on_job_ended(self, job: AnalyzeJob | RestoreJob) -> None:
         shown = self.session.finish(job)
         try:
             if isinstance(shown, Analyzed):
@@ -97,11 +97,11 @@ class DeblurWidget(QWidget):
             notify(job.error, self.session.status.text)
         self._go_on()
 
-    def _on_photo_read(self, job: Job) -> None:
+    def _on_photo_read(self, job: CallJob) -> None:
         self.photo.open_button.setEnabled(True)
         if job.error is not None:
             self._fail(job.error)
-        elif not job.is_cancelled:
+        elif job.value is not None and not job.is_cancelled:
             path, photo = job.value
             is_colour = photo.pixels.ndim == 3
             layer = self._viewer.add_image(
@@ -117,11 +117,11 @@ class DeblurWidget(QWidget):
                 self.device.show_waiting("looking for devices …")
             self._lister.start(CallJob("looking for devices", lambda: (device_choices(), model_choices())))
 
-    def _on_listed(self, job: Job) -> None:
+    def _on_listed(self, job: CallJob) -> None:
         if job.error is not None:
             self.device.fill([])
             self._fail(job.error)
-        elif not job.is_cancelled:
+        elif job.value is not None and not job.is_cancelled:
             devices, models = job.value
             self.device.fill(devices)
             self.model.fill(models)
@@ -161,12 +161,13 @@ class DeblurWidget(QWidget):
     def _lay_out(self) -> None:
         form = QFormLayout()
         form.addRow("Photo", self.photo)
-        form.addRow(MODEL.label, self.model)
-        form.addRow(DEVICE.label, self.device)
+        for setting, widget in ((MODEL, self.model), (DEVICE, self.device), (THRESHOLD, self.threshold)):
+            label = QLabel(setting.label)
+            label.setToolTip(setting.help)
+            form.addRow(label, widget)
         column = QVBoxLayout(self)
         column.addLayout(form)
         column.addWidget(self.controls)
-        column.addWidget(self.threshold)
         column.addWidget(self.status_line)
 
     def _connect(self) -> None:

@@ -43,8 +43,8 @@ class RunControls(QWidget):
             self.bar.setRange(0, 0)
 
     def show_progress(self, done: int, total: int) -> None:
-        """Move the bar; it runs to and fro while the total is not known."""
-        self.bar.setRange(0, total)
+        """Move the bar; it runs to and fro where there is no more than one step to count."""
+        self.bar.setRange(0, total if total > 1 else 0)
         self.bar.setValue(done)
 
 

@@ -29,6 +29,7 @@ def take_picture(sample: str, timeout_s: float = 300) -> np.ndarray:
     viewer, widget = open_window(sample)
     try:
         _wait(lambda: False, 0.5)  # the window has to be drawn once before its size is true
+        viewer.reset_view()
         widget.controls.run_button.click()
         done = _wait(lambda: not widget.session.is_busy, timeout_s)
         if widget.session.restored is None:

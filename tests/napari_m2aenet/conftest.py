@@ -1,0 +1,91 @@
+"""Real networks, small enough to run in a blink, and two that behave badly on purpose."""
+
+from __future__ import annotations
+
+import threading
+import time
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from m2aenet_core import Analysis, Deblurrer, M2AENet, M2AENetConfig
+from napari_m2aenet.models import OpenDeblurrer
+
+
+@pytest.fixture(scope="session")
+def model() -> M2AENet:
+    """A network without training whose blur probability varies over a photo, around one half."""
+    torch.manual_seed(0)
+    network = M2AENet(M2AENetConfig(width=4, encoder_blocks=(1, 1, 1, 1), middle_blocks=1, decoder_blocks=(1, 1, 1, 1)))
+    with torch.no_grad():
+        for parameter in network.parameters():
+            parameter.add_(0.2 * torch.randn_like(parameter))
+        decision = network.mask_predictor.decide[-1]
+        decision.weight.mul_(20)
+        decision.bias.zero_()
+    return network.eval()
+
+
+@pytest.fixture(scope="session")
+def photo() -> np.ndarray:
+    """A colour photo (96, 128, 3) uint8 with smooth and busy parts."""
+    rng = np.random.default_rng(1)
+    y, x = np.mgrid[:96, :128]
+    smooth = np.stack([y * 2, x * 2, 255 - y], axis=-1)
+    busy = rng.integers(0, 256, (96, 128, 3)) * (x > 64)[..., None]
+    return np.clip(smooth / 2 + busy / 2, 0, 255).astype(np.uint8)
+
+
+@pytest.fixture
+def open_tiny(model: M2AENet) -> OpenDeblurrer:
+    return lambda name, device: Deblurrer(model, device="cpu")
+
+
+class Gate:
+    """Holds every analysis at its first step until `open` is called; `reached` tells that one waits there."""
+
+    def __init__(self) -> None:
+        self.reached = threading.Event()
+        self._opened = threading.Event()
+
+    def open(self) -> None:
+        self._opened.set()
+
+    def wait(self, progress: Any) -> None:
+        self.reached.set()
+        while not self._opened.is_set():
+            if progress is not None:
+                progress(0, 4)
+            time.sleep(0.01)
+
+
+@pytest.fixture
+def gate() -> Any:
+    held = Gate()
+    yield held
+    held.open()
+
+
+@pytest.fixture
+def open_gated(model: M2AENet, gate: Gate) -> OpenDeblurrer:
+    """The real thing, but each analysis waits at the gate, where it can be cancelled."""
+
+    class GatedDeblurrer(Deblurrer):
+        def analyze(self, image: np.ndarray, *, progress: Any = None, **rest: Any) -> Analysis:
+            gate.wait(progress)
+            return super().analyze(image, progress=progress, **rest)
+
+    return lambda name, device: GatedDeblurrer(model, device="cpu")
+
+
+@pytest.fixture
+def open_failing(model: M2AENet) -> OpenDeblurrer:
+    """The real thing until the analysis, which ends with a fault of the program."""
+
+    class FailingDeblurrer(Deblurrer):
+        def analyze(self, image: np.ndarray, **rest: Any) -> Analysis:
+            raise RuntimeError("the weights melted")
+
+    return lambda name, device: FailingDeblurrer(model, device="cpu")
