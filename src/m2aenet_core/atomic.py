@@ -11,7 +11,7 @@ from m2aenet_core.errors import InputError
 
 _FULL = "the disk is full; free some space and run again"
 _UNWRITABLE = "the folder {folder} is not writable; choose another folder"
-_NOT_A_FOLDER = "a part of {folder} is a file and not a folder; choose another folder"
+_NOT_A_FOLDER = "{folder} is a file or lies below one; choose another folder"
 _REASONS = {
     errno.ENOSPC: _FULL,
     errno.EDQUOT: _FULL,
@@ -61,7 +61,8 @@ def write_atomic(target: str | Path, content: bytes) -> None:
 def write_together(contents: Mapping[Path, bytes]) -> None:
     """Every target holds its bytes; when one of them cannot be written, none of them is.
 
-    All temporary files are written before the first is renamed, so a disk that fills up on the way changes nothing.
+    All temporary files are on the disk before one is renamed, so a disk that fills up on the way changes nothing. The
+    first target is renamed last: where it is, the others are.
 
     Raises:
         InputError: as `atomic_path`.
@@ -71,6 +72,7 @@ def write_together(contents: Mapping[Path, bytes]) -> None:
             temporary = stack.enter_context(atomic_path(target))
             try:
                 temporary.write_bytes(content)
+                _flush_to_disk(temporary)
             except OSError as error:
                 raise InputError(explain_write_error(error, target)) from error
 

@@ -23,7 +23,8 @@ from m2aenet_core.image_io import Photo, check_storable, encode_image, read_imag
 from m2aenet_core.record import encode_record, make_record, mean_displacement_px
 
 if TYPE_CHECKING:
-    from m2aenet_core.deblurrer import Deblurrer, DeblurResult
+    from m2aenet_core.analysis import DeblurResult
+    from m2aenet_core.deblurrer import Deblurrer
 
 _SAVED_BY_OPTION = {
     "save_mask": ("mask",),
@@ -83,7 +84,7 @@ def _restore_all(
             try:
                 line = _restore(deblurrer, planned, options, mask, command, _show_tiles(bar))
             except Exception as error:  # one bad photo must not cost the others
-                failures.append(_explain(planned.source, error))
+                failures.append(explain_failure(planned.source, error))
                 bar.write(f"error: {failures[-1]}", file=sys.stderr)
             else:
                 bar.write(line, file=sys.stdout)
@@ -151,7 +152,7 @@ def _findings(result: "DeblurResult") -> str:
     return f"{result.density:.1%} blurred{movement}, {result.analysis.seconds + result.seconds:.1f} s"
 
 
-def _explain(source: Path, error: Exception) -> str:
+def explain_failure(source: Path, error: Exception) -> str:
     """A sentence about `error` that names the photo. What is not the user's to mend also gets its traceback."""
     if isinstance(error, MemoryError):
         return f"{source} does not fit into the memory; close other programs, or cut it into smaller photos"

@@ -98,8 +98,8 @@ def check_plan(plan: Plan, *, overwrite: bool = False, also_read: Iterable[Path]
     if existing and not overwrite:
         more = f" (and {len(existing) - 1} more)" if len(existing) > 1 else ""
         raise InputError(f"{existing[0]}{more} exists; choose another folder with -o, or add --overwrite")
-    for target in _targets(plan)[:1]:
-        _require_writable(target)
+    if plan.photos:
+        _require_writable(plan.photos[0].outputs["restored"])
 
 
 def _photos_below(folder: Path, out: Path, recursive: bool) -> Iterator[Path]:
@@ -122,7 +122,8 @@ def _renamed(place: Path, file_format: str) -> Path:
 
 def _outputs(restored: Path, products: Iterable[str]) -> dict[str, Path]:
     beside = {product: restored.with_name(restored.stem + PRODUCTS[product]) for product in products}
-    return {"restored": restored, "record": restored.with_name(restored.name + ".json"), **beside}
+    # the record first: `write_together` puts the first file in place last, so a record means that all is there
+    return {"record": restored.with_name(restored.name + ".json"), "restored": restored, **beside}
 
 
 def _targets(plan: Plan) -> list[Path]:

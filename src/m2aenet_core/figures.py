@@ -16,14 +16,16 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from m2aenet_core.deblurrer import Analysis, DeblurResult
+    from m2aenet_core.analysis import Analysis, DeblurResult
 
 _CURVES = 200  # about so many stand side by side without touching
 _INSTANTS = 17
-_TRAJECTORY_WIDTH_IN = 8.0
-_PANEL_WIDTH_IN = 4.0
-_PANEL_HEIGHTS_IN = (1.0, 5.5)
-_MIN_PANEL_WIDTH_IN = 2.0  # a title fits over it
+_PHOTO_SIDES_IN = (1.5, 8.0)  # shortest side, that a scale fits beside it, and longest
+_PANEL_SIDES_IN = (1.5, 4.5)
+_GAP_IN = 0.1
+_TITLE_IN = 0.3
+_SCALE_IN = 0.16  # thickness of a colour scale
+_SCALE_TEXT_IN = 0.8
 _DPI = 200
 _SHOWN_PX = 1600  # a photo is drawn with at most so many pixels on its long side
 _TIME_COLOURS = "cool"  # bright from end to end: it shows on dark and on light photos
@@ -53,8 +55,9 @@ def trajectory_figure(image: np.ndarray, analysis: "Analysis", mask: np.ndarray)
     from matplotlib.collections import LineCollection
 
     height, width = mask.shape
-    figure = _new_figure(_TRAJECTORY_WIDTH_IN, _TRAJECTORY_WIDTH_IN * float(np.clip(height / width, 0.1, 1.5)))
-    axes = figure.add_subplot()
+    wide_in, high_in = _size_in(height, width, *_PHOTO_SIDES_IN)
+    figure = _new_figure(wide_in + _GAP_IN + _SCALE_IN + _SCALE_TEXT_IN, high_in + 2 * _GAP_IN)
+    axes = _add_axes(figure, 0, _GAP_IN, wide_in, high_in)
     _show(axes, displayable(image, analysis.value_range))
     _outline(axes, mask, Window(0, height, 0, width))
     points = grid_points(mask, _usual_length_px(analysis, mask))
@@ -67,7 +70,8 @@ def trajectory_figure(image: np.ndarray, analysis: "Analysis", mask: np.ndarray)
     coloured.set_array(np.tile(np.linspace(-1, 1, _INSTANTS - 1), len(points)))
     coloured.set_clim(-1, 1)
     axes.add_collection(coloured)
-    bar = figure.colorbar(coloured, cax=axes.inset_axes((1.015, 0, 0.025, 1)), ticks=[-1, 0, 1])
+    scale = _add_axes(figure, wide_in + _GAP_IN, _GAP_IN, _SCALE_IN, high_in)
+    bar = figure.colorbar(coloured, cax=scale, ticks=[-1, 0, 1])
     bar.ax.set_yticklabels(["start", "middle", "end"])
     bar.set_label("exposure" if len(points) else "exposure (no pixel is blurred)")
     _frame(axes, Window(0, height, 0, width))
@@ -84,10 +88,14 @@ def side_by_side_figure(image: np.ndarray, result: "DeblurResult") -> "Figure":
     height, width = result.mask.shape
     window = blurred_window(result.mask)
     windows = [Window(0, height, 0, width), *([window] if window else [])]
-    panel_height_in = float(np.clip(_PANEL_WIDTH_IN * height / width, *_PANEL_HEIGHTS_IN))
-    panel_width_in = max(min(_PANEL_WIDTH_IN, panel_height_in * width / height), _MIN_PANEL_WIDTH_IN)
-    figure = _new_figure(3 * (panel_width_in + 0.1), len(windows) * (panel_height_in + 0.1) + 0.8)
-    panels: Any = figure.subplots(len(windows), 3, squeeze=False)
+    wide_in, high_in = _size_in(height, width, *_PANEL_SIDES_IN)
+    foot_in = _GAP_IN + _SCALE_IN + _SCALE_TEXT_IN
+    step_x_in, step_y_in = wide_in + _GAP_IN, high_in + _GAP_IN
+    figure = _new_figure(3 * step_x_in, foot_in + len(windows) * step_y_in + _TITLE_IN)
+    panels = [
+        [_add_axes(figure, column * step_x_in, foot_in + row * step_y_in, wide_in, high_in) for column in range(3)]
+        for row in reversed(range(len(windows)))
+    ]
     value_range = result.analysis.value_range
     photo, restored = displayable(image, value_range), displayable(result.restored, value_range)
     for row, part in zip(panels, windows, strict=True):
@@ -100,7 +108,7 @@ def side_by_side_figure(image: np.ndarray, result: "DeblurResult") -> "Figure":
     limit = "given mask" if result.threshold is None else f"mask at ε = {result.threshold:g}"
     for axes, title in zip(panels[0], ("photo", limit, "restored"), strict=True):
         axes.set_title(title, fontsize=11)
-    scale = panels[-1, 1].inset_axes((0, -0.16 / panel_height_in - 0.02, 1, 0.16 / panel_height_in))
+    scale = _add_axes(figure, step_x_in, _SCALE_TEXT_IN, wide_in, _SCALE_IN)
     figure.colorbar(probability, cax=scale, orientation="horizontal", ticks=[0, 0.5, 1], label="blur probability")
     return figure
 
@@ -185,9 +193,21 @@ def _new_figure(width_in: float, height_in: float) -> "Figure":
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(width_in, height_in), layout="constrained")
+    figure = Figure(figsize=(width_in, height_in))
     FigureCanvasAgg(figure)
     return figure
+
+
+def _add_axes(figure: "Figure", left_in: float, bottom_in: float, wide_in: float, high_in: float) -> "Axes":
+    """Axes at a place given in inches; matplotlib's layout engines give up on photos of a few rows."""
+    width_in, height_in = figure.get_size_inches()
+    return figure.add_axes((left_in / width_in, bottom_in / height_in, wide_in / width_in, high_in / height_in))
+
+
+def _size_in(height: int, width: int, shortest_in: float, longest_in: float) -> tuple[float, float]:
+    """How wide and high a photo is drawn: its longer side as `longest_in`."""
+    scale = longest_in / max(height, width)
+    return max(width * scale, shortest_in), max(height * scale, shortest_in)
 
 
 def _show(axes: "Axes", picture: np.ndarray, window: Window | None = None, **options: Any) -> Any:

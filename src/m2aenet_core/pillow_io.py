@@ -33,10 +33,8 @@ def decode_with_pillow(content: bytes) -> tuple[str, StoredImage]:
         InputError: several frames, or a colour model without a conversion; the sentence lacks the file's name.
         Exception: whatever Pillow or libpng raise on other files, damaged files and huge ones.
     """
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # it comes at half of the limit
-        image = Image.open(io.BytesIO(content), formats=_FORMATS)
-    with image:
+    # what costs the photo is raised; warnings tell of odd EXIF, and of reaching half of the limit
+    with warnings.catch_warnings(action="ignore"), Image.open(io.BytesIO(content), formats=_FORMATS) as image:
         file_format = "JPEG" if image.format == _JPEG_PAIR else str(image.format)
         frames = getattr(image, "n_frames", 1)
         if frames > 1 and image.format != _JPEG_PAIR:

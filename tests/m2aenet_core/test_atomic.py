@@ -51,7 +51,7 @@ def test_a_name_as_long_as_the_file_system_allows_can_be_written(tmp_path: Path)
 def test_files_written_together_are_all_absent_when_one_cannot_be_written(tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(b"")
     contents = {tmp_path / "first.png": b"1", tmp_path / "file" / "second.png": b"2"}
-    with pytest.raises(InputError, match=r"second\.png was not written because a part of .* is a file"):
+    with pytest.raises(InputError, match=r"second\.png was not written because .* is a file or lies"):
         write_together(contents)
     assert names(tmp_path) == ["file"]
 
@@ -59,7 +59,7 @@ def test_files_written_together_are_all_absent_when_one_cannot_be_written(tmp_pa
 def test_a_path_below_a_file_gets_a_sentence(tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(b"x")
     for target in (tmp_path / "file" / "out.png", tmp_path / "file" / "sub" / "out.png"):
-        with pytest.raises(InputError, match="is a file and not a folder; choose another folder"):
+        with pytest.raises(InputError, match="is a file or lies below one; choose another folder"):
             write_atomic(target, b"content")
     assert names(tmp_path) == ["file"]
 
