@@ -9,8 +9,9 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from m2aenet_core.analysis import Analysis, DeblurResult
     from m2aenet_core.checkpoint import load_model, load_published, save_model
-    from m2aenet_core.deblurrer import Analysis, Deblurrer, DeblurResult
+    from m2aenet_core.deblurrer import Deblurrer
     from m2aenet_core.errors import Cancelled, InputError
     from m2aenet_core.models.m2aenet import M2AENet, M2AENetConfig
     from m2aenet_core.models.nafnet import NAFNet
@@ -18,9 +19,9 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _HOME = {
-    "Analysis": "deblurrer",
+    "Analysis": "analysis",
     "Deblurrer": "deblurrer",
-    "DeblurResult": "deblurrer",
+    "DeblurResult": "analysis",
     "Cancelled": "errors",
     "InputError": "errors",
     "M2AENet": "models.m2aenet",

@@ -9,8 +9,6 @@ import math
 import time
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, field
-from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +16,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from m2aenet_core.analysis import Analysis, DeblurResult, Tile
 from m2aenet_core.checkpoint import load_model, sha256, weights_path
 from m2aenet_core.device import free_bytes, resolve_device
 from m2aenet_core.errors import InputError
@@ -25,9 +24,8 @@ from m2aenet_core.models.m2aenet import Encoded, M2AENet
 from m2aenet_core.models.macs import analyze_macs, restore_macs
 from m2aenet_core.models.mask_predictor import blur_probability
 from m2aenet_core.models.motion_analyzer import Motion
-from m2aenet_core.models.trajectory import quadratic_trajectory
 from m2aenet_core.ops.padding import pad_to_multiple
-from m2aenet_core.ops.resize import resize_displacement, resize_image, shrink_mask
+from m2aenet_core.ops.resize import shrink_mask
 from m2aenet_core.ops.sparse import dilate
 from m2aenet_core.pixels import (
     Image,
@@ -51,93 +49,6 @@ HALO_PX = 32
 TILE_OVERLAP_PX = 96
 # float32 values alive at once per pixel and channel of width, measured at the decoder's last block
 _LIVE_VALUES = 16
-
-
-@dataclass(frozen=True, eq=False)
-class _Tile:
-    """A tile of the padded photo; its encoded features, or None where they are made again when needed."""
-
-    box: Box
-    encoded: Encoded | None
-
-
-@dataclass(frozen=True, eq=False)
-class Analysis:
-    """Where a photo is blurred and how each pixel moved: all that does not depend on the threshold."""
-
-    image: Image
-    """The photo as it was given."""
-    value_range: ValueRange
-    """The values that stand for black and white."""
-    seconds: float
-    """Time it took."""
-    model_name: str
-    """The weights that made it."""
-    coarse_probability: Tensor = field(repr=False)
-    """(1, 1, h, w): probability of blur at the motion scale of the padded photo."""
-    coarse_motion: Motion = field(repr=False)
-    """(1, 2, h, w) each: displacement in pixels of the motion scale."""
-    tiles: Sequence[_Tile] = field(repr=False)
-    padded_size: tuple[int, int] = field(repr=False)
-    macs: int = 0
-    """Convolution multiply-adds it took."""
-
-    @cached_property
-    def blur_probability(self) -> NDArray[np.float32]:
-        """(H, W) float32 in [0, 1]: probability that a pixel is blurred."""
-        full = resize_image(self.coarse_probability, self.padded_size)
-        return full[0, 0, : self.image.shape[0], : self.image.shape[1]].cpu().numpy()
-
-    @cached_property
-    def start_displacement(self) -> NDArray[np.float32]:
-        """(H, W, 2) float32: (y, x) from mid-exposure to the start of the exposure, image pixels."""
-        return self._full_displacement(self.coarse_motion.start)
-
-    @cached_property
-    def end_displacement(self) -> NDArray[np.float32]:
-        """(H, W, 2) float32: (y, x) from mid-exposure to the end of the exposure, image pixels."""
-        return self._full_displacement(self.coarse_motion.end)
-
-    def trajectory(self, n: int = 9) -> NDArray[np.float32]:
-        """Give the displacement at n even instants of the exposure, (n, H, W, 2), eq. (4)."""
-        return _trajectory(self.start_displacement, self.end_displacement, n)
-
-    def trajectory_at(self, points_yx: NDArray[np.integer], n: int = 9) -> NDArray[np.float32]:
-        """Give the displacement at n even instants for K pixels (K, 2), as (K, n, 2)."""
-        rows, columns = np.asarray(points_yx).T
-        along = _trajectory(self.start_displacement[rows, columns], self.end_displacement[rows, columns], n)
-        return along.transpose(1, 0, 2)
-
-    def _full_displacement(self, coarse: Tensor) -> NDArray[np.float32]:
-        full = resize_displacement(coarse, self.padded_size)
-        height, width = self.image.shape[:2]
-        return np.ascontiguousarray(full[0, :, :height, :width].permute(1, 2, 0).cpu().numpy())
-
-
-def _trajectory(start: NDArray[np.float32], end: NDArray[np.float32], n: int) -> NDArray[np.float32]:
-    return quadratic_trajectory(torch.from_numpy(start), torch.from_numpy(end), n).numpy()
-
-
-@dataclass(frozen=True, eq=False)
-class DeblurResult:
-    """A restored photo, and what was done to it."""
-
-    restored: Image
-    """The photo's shape and dtype."""
-    mask: NDArray[np.bool_]
-    """(H, W): what was taken as blurred."""
-    density: float
-    """Share of blurred pixels."""
-    macs: int
-    """Convolution multiply-adds of the restoration."""
-    seconds: float
-    """Time of the restoration, without the analysis."""
-    threshold: float | None
-    """The threshold that made the mask; None for a mask that was given."""
-    execution: str
-    """exact, adaptive or dense."""
-    analysis: Analysis = field(repr=False)
-    """What it was restored from."""
 
 
 class Deblurrer:
@@ -283,7 +194,7 @@ class Deblurrer:
 
     def _analyze_tiles(
         self, padded: Tensor, boxes: list[Box], progress: ProgressCallback | None
-    ) -> tuple[Tensor, Motion, list[_Tile]]:
+    ) -> tuple[Tensor, Motion, list[Tile]]:
         """Analyze each tile, and blend probability and motion where tiles overlap."""
         height, width = padded.shape[-2:]
         cell = self._cell()
@@ -302,7 +213,7 @@ class Deblurrer:
             blended[(slice(None), *where)] += weight * field.float().cpu().numpy()
             weights[where] += weight
             room -= _bytes(encoded)
-            tiles.append(_Tile(box, encoded if room > 0 else None))
+            tiles.append(Tile(box, encoded if room > 0 else None))
         if progress is not None:
             progress(len(boxes), len(boxes))
         field = torch.from_numpy(blended / weights).unsqueeze(0).to(self.device)
@@ -333,7 +244,7 @@ class Deblurrer:
         residual /= np.maximum(weights, 1)
         return residual[: analysis.image.shape[0], : analysis.image.shape[1]], macs
 
-    def _plan_restoration(self, analysis: Analysis, coarse: Tensor, execution: str) -> list[tuple[_Tile, Box]]:
+    def _plan_restoration(self, analysis: Analysis, coarse: Tensor, execution: str) -> list[tuple[Tile, Box]]:
         """Give the boxes to restore, each inside one tile."""
         if execution != "adaptive":
             return [(tile, tile.box) for tile in analysis.tiles]
@@ -347,7 +258,7 @@ class Deblurrer:
         return work
 
     def _restore_box(
-        self, analysis: Analysis, tile: _Tile, box: Box, coarse: Tensor, *, pruned: bool
+        self, analysis: Analysis, tile: Tile, box: Box, coarse: Tensor, *, pruned: bool
     ) -> NDArray[np.float32]:
         """Give what the network adds to the photo in a box, (height, width, 3)."""
         encoded = tile.encoded

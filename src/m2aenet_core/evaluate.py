@@ -21,11 +21,12 @@ from numpy.typing import NDArray
 from PIL import Image
 from tqdm import tqdm
 
+from m2aenet_core.analysis import DeblurResult
 from m2aenet_core.atomic import write_together
 from m2aenet_core.data.folder import Pixels, list_images, read_cutouts, read_rgb
 from m2aenet_core.data.sample import Batch
 from m2aenet_core.data.synthetic import MadeBlur, MadeBlurConfig
-from m2aenet_core.deblurrer import Deblurrer, DeblurResult
+from m2aenet_core.deblurrer import Deblurrer
 from m2aenet_core.metrics import displacement_error, mask_iou, psnr
 from m2aenet_core.options import parse_options
 from m2aenet_core.run_log import to_uint8

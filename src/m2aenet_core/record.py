@@ -14,7 +14,8 @@ from m2aenet_core import __version__
 from m2aenet_core.atomic import write_atomic
 
 if TYPE_CHECKING:
-    from m2aenet_core.deblurrer import Analysis, Deblurrer, DeblurResult
+    from m2aenet_core.analysis import Analysis, DeblurResult
+    from m2aenet_core.deblurrer import Deblurrer
 
 
 def make_record(

@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING
 from m2aenet_core.errors import InputError
 
 if TYPE_CHECKING:
-    from m2aenet_core.deblurrer import Deblurrer, DeblurResult
+    from m2aenet_core.analysis import DeblurResult
+    from m2aenet_core.deblurrer import Deblurrer
 
 SAMPLE = "coffee"
 VIRTUAL_SCREEN = "-screen 0 1400x900x24"

@@ -18,7 +18,8 @@ from napari_m2aenet.settings import Settings
 from napari_m2aenet.source import Source
 
 if TYPE_CHECKING:
-    from m2aenet_core.deblurrer import Analysis, Deblurrer, DeblurResult
+    from m2aenet_core.analysis import Analysis, DeblurResult
+    from m2aenet_core.deblurrer import Deblurrer
 
 Value = TypeVar("Value")
 
