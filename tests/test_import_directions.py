@@ -25,6 +25,7 @@ LAYERS = (
         "m2aenet_core.exif",
         "m2aenet_core.ops",
         "m2aenet_core.options",
+        "m2aenet_core.options",
         "m2aenet_core.pixels",
         "m2aenet_core.stored_image",
     ),
