@@ -299,6 +299,23 @@ def test_dragging_does_not_restore_for_every_step(
     assert widget.session.analyses_done == 1
 
 
+def test_a_restoration_that_ends_while_the_threshold_moves_does_not_pull_the_mask_back(
+    viewer: Any, open_gated: OpenDeblurrer, gate: Any, photo: np.ndarray, qtbot: Any
+) -> None:
+    layer = viewer.add_image(photo, rgb=True)
+    widget = dock(viewer, open_gated)
+    click_run(widget, qtbot)
+    qtbot.waitUntil(gate.reached.is_set, timeout=RUN_MS)
+    widget.threshold._rest.setTimeout(10 * RUN_MS)  # a hand that does not rest
+    widget.threshold.number.setValue(0.9)
+    gate.open()
+    wait_until_done(widget, qtbot)
+    mask = results(widget, layer)[Role.MASK].data.astype(bool)
+    assert widget.session.restored.result.threshold == 0.5
+    np.testing.assert_array_equal(mask, widget.session.mask_at(0.9))
+    assert (mask != widget.session.restored.result.mask).any()
+
+
 def test_the_threshold_can_be_moved_with_keys_and_typed(viewer: Any, open_tiny: OpenDeblurrer, qtbot: Any) -> None:
     slider = dock(viewer, open_tiny).threshold
     qtbot.keyClick(slider.slider, Qt.Key.Key_Right)
@@ -444,6 +461,19 @@ def test_closing_the_viewer_stops_the_run(
     assert job.is_cancelled
     QApplication.processEvents()
     assert session.analyses_done == 0
+
+
+def test_closing_the_viewer_right_after_the_threshold_moved_starts_nothing(
+    viewer: Any, open_tiny: OpenDeblurrer, photo: np.ndarray, qtbot: Any
+) -> None:
+    viewer.add_image(photo, rgb=True)
+    widget = dock(viewer, open_tiny)
+    run(widget, qtbot)
+    session = widget.session
+    widget.threshold.number.setValue(0.1)
+    viewer.close()
+    qtbot.wait(500)
+    assert session.restorations_done == 1
 
 
 # -- what can go wrong ----------------------------------------------------------------------------------------------

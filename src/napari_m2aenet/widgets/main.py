@@ -51,12 +51,14 @@ class DeblurWidget(QWidget):
 
     def run(self) -> None:
         """Analyze and restore the chosen photo."""
-        self.threshold.settle()
-        self.session.request_threshold(self.threshold.value)
         try:
-            self.session.request_run(source_of_layer(self._chosen_layer(), self._viewer.dims.point))
+            source = source_of_layer(self._chosen_layer(), self._viewer.dims.point)
         except Exception as error:
             self._fail(error)
+        else:
+            self.threshold.settle()
+            self.session.request_threshold(self.threshold.value)
+            self.session.request_run(source)
         self._go_on()
 
     def cancel(self) -> None:
@@ -91,6 +93,8 @@ class DeblurWidget(QWidget):
                 self.layers.show_analysis(shown)
             elif shown is not None:
                 self.layers.show_restored(shown)
+            # the threshold may have moved on since the job began; the mask stays with it
+            self._on_threshold_moved(self.threshold.value)
         except Exception as error:
             self._fail(error)
         if job.error is not None and not job.is_cancelled:
