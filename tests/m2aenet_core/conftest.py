@@ -1,0 +1,66 @@
+"""A tiny real network whose every parameter matters, for the tests of the core."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from m2aenet_core.models.m2aenet import M2AENet, M2AENetConfig
+
+TINY = M2AENetConfig(width=4, encoder_blocks=(1, 1, 1, 2), middle_blocks=1, decoder_blocks=(1, 1, 1, 1))
+
+
+@pytest.fixture(autouse=True)
+def _same_random_numbers() -> None:
+    torch.manual_seed(0)
+
+
+def _randomise(model: nn.Module) -> None:
+    """Draw every parameter: an untrained network is the identity, and would agree with anything."""
+    generator = torch.Generator().manual_seed(7)
+    with torch.no_grad():
+        for parameter in model.parameters():
+            inputs = parameter[0].numel() if parameter.dim() > 1 else 4
+            parameter.copy_(torch.randn(parameter.shape, generator=generator) / inputs**0.5)
+
+
+@pytest.fixture
+def randomise() -> Callable[[nn.Module], None]:
+    """Draw every parameter of a network anew, the same numbers each time."""
+    return _randomise
+
+
+@pytest.fixture
+def tiny_config() -> M2AENetConfig:
+    """Four scales as the paper's network, as few channels and blocks as can be."""
+    return TINY
+
+
+@pytest.fixture
+def tiny_model(photo: np.ndarray) -> M2AENet:
+    """A tiny network with random parameters, in evaluation mode; it calls about half of `photo` blurred."""
+    model = M2AENet(TINY)
+    _randomise(model)
+    last = model.mask_predictor.decide[-1]
+    assert isinstance(last, nn.Linear)
+    image = torch.from_numpy(photo[:288, :448].copy()).permute(2, 0, 1).unsqueeze(0) / 255
+    with torch.no_grad():
+        last.weight.mul_(100)
+        blurred, sharp = model.analyze(image).blur_logits.unbind(dim=1)
+        last.bias[0] -= (blurred - sharp).median()
+        # a residual of a few levels, or clipping would hide differences
+        model.ending.weight.mul_(0.02)
+        model.ending.bias.mul_(0.02)
+    return model.eval()
+
+
+@pytest.fixture(scope="session")
+def photo() -> np.ndarray:
+    """A colour photo, (300, 451, 3) uint8."""
+    import skimage.data
+
+    return np.asarray(skimage.data.chelsea())

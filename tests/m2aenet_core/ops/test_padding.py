@@ -1,0 +1,37 @@
+"""Sizes to multiples, and back."""
+
+import pytest
+import torch
+
+from m2aenet_core.ops.padding import pad_to_multiple, round_up
+
+
+@pytest.mark.parametrize(
+    ("size", "multiple", "expected"), [(0, 16, 0), (1, 16, 16), (16, 16, 16), (17, 16, 32), (7, 1, 7)]
+)
+def test_round_up_gives_the_next_multiple(size: int, multiple: int, expected: int) -> None:
+    assert round_up(size, multiple) == expected
+
+
+@pytest.mark.parametrize(("height", "width"), [(1, 1), (1, 7), (15, 17), (16, 33)])
+def test_padding_adds_at_the_bottom_and_the_right_alone(height: int, width: int) -> None:
+    image = torch.rand(2, 3, height, width)
+    padded = pad_to_multiple(image, 16)
+    assert padded.shape[-2] % 16 == 0
+    assert padded.shape[-1] % 16 == 0
+    assert padded.shape[-2] - height < 16
+    assert padded.shape[-1] - width < 16
+    assert torch.equal(padded[..., :height, :width], image)
+    assert padded.sum() == pytest.approx(image.sum().item(), rel=1e-6)
+
+
+def test_replicate_padding_repeats_the_last_row_and_column() -> None:
+    image = torch.rand(1, 3, 5, 6)
+    padded = pad_to_multiple(image, 8, "replicate")
+    assert torch.equal(padded[..., 5:, :6], image[..., 4:, :].expand(-1, -1, 3, -1))
+    assert torch.equal(padded[..., :5, 6:], image[..., 5:].expand(-1, -1, -1, 2))
+
+
+def test_an_image_that_fits_is_returned_as_it_is() -> None:
+    image = torch.rand(1, 3, 32, 16)
+    assert pad_to_multiple(image, 16) is image

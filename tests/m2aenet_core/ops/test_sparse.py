@@ -1,0 +1,107 @@
+"""Pruned convolution equals dense convolution at the kept pixels."""
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from m2aenet_core.ops.sparse import depthwise_at_kept, dilate, gather, kept_pixels, scatter
+
+HEIGHT, WIDTH = 9, 11
+
+
+def blob() -> Tensor:
+    mask = torch.zeros(2, 1, HEIGHT, WIDTH)
+    mask[0, 0, 3:6, 4:8] = 1
+    mask[1, 0, 2:4, 2:9] = 1
+    return mask
+
+
+def at_the_border() -> Tensor:
+    mask = torch.zeros(2, 1, HEIGHT, WIDTH)
+    mask[0, 0, -2:, -3:] = mask[0, 0, :, 0] = 1
+    mask[1, 0, :2, :] = 1
+    return mask
+
+
+def first_image_alone() -> Tensor:
+    mask = torch.zeros(2, 1, HEIGHT, WIDTH)
+    mask[0] = 1
+    return mask
+
+
+MASKS = {
+    "random": lambda: (torch.rand(3, 1, HEIGHT, WIDTH) > 0.6).float(),
+    "blob": blob,
+    "border": at_the_border,
+    "first image alone": first_image_alone,
+    "one pixel": lambda: F.one_hot(torch.tensor([40]), HEIGHT * WIDTH).float().view(1, 1, HEIGHT, WIDTH),
+    "empty": lambda: torch.zeros(2, 1, HEIGHT, WIDTH),
+    "full": lambda: torch.ones(2, 1, HEIGHT, WIDTH),
+}
+
+
+@pytest.fixture(params=MASKS, ids=list(MASKS))
+def mask(request: pytest.FixtureRequest) -> Tensor:
+    return MASKS[request.param]()
+
+
+def test_pruned_depthwise_equals_dense_depthwise_at_kept_pixels(mask: Tensor) -> None:
+    features = torch.randn(len(mask), 4, HEIGHT, WIDTH)
+    kernel, bias = torch.randn(4, 1, 3, 3), torch.randn(4)
+    pixels = kept_pixels(mask)
+    pruned = depthwise_at_kept(gather(features, pixels.dilated), kernel, bias, pixels)
+    dense = F.conv2d(features, kernel, bias, padding=1, groups=4)
+    torch.testing.assert_close(pruned, gather(dense, pixels.kept))
+    assert len(pruned) == int(mask.sum())
+
+
+def test_only_kept_pixels_and_their_neighbours_are_read(mask: Tensor) -> None:
+    features = torch.randn(len(mask), 4, HEIGHT, WIDTH)
+    kernel, bias = torch.randn(4, 1, 3, 3), torch.randn(4)
+    pixels = kept_pixels(mask)
+    assert len(pixels.dilated) == int(dilate(mask).sum())
+    poisoned = torch.where(dilate(mask) > 0, features, torch.full_like(features, torch.nan))
+    pruned = depthwise_at_kept(gather(poisoned, pixels.dilated), kernel, bias, pixels)
+    assert torch.isfinite(pruned).all()
+
+
+def test_scatter_puts_back_what_gather_took(mask: Tensor) -> None:
+    features = torch.randn(len(mask), 4, HEIGHT, WIDTH)
+    pixels = kept_pixels(mask)
+    rows = gather(features, pixels.kept)
+    assert torch.equal(rows, features.permute(0, 2, 3, 1)[mask[:, 0] > 0])
+    written = scatter(torch.zeros_like(features), pixels.kept, rows)
+    assert torch.equal(written, features * mask)
+
+
+def test_scatter_leaves_its_input_alone() -> None:
+    features = torch.zeros(1, 2, 3, 3)
+    scatter(features, torch.tensor([4]), torch.ones(1, 2))
+    assert features.sum() == 0
+
+
+def test_dilating_grows_in_all_eight_directions() -> None:
+    mask = torch.zeros(1, 1, 5, 5)
+    mask[0, 0, 2, 1] = 1
+    expected = torch.zeros(5, 5)
+    expected[1:4, 0:3] = 1
+    assert torch.equal(dilate(mask)[0, 0], expected)
+
+
+def test_nothing_leaks_from_one_image_of_a_batch_into_the_next() -> None:
+    mask = torch.zeros(2, 1, HEIGHT, WIDTH)
+    mask[0, 0, -1] = mask[1, 0, 0] = 1  # neighbours in memory, not in space
+    features = torch.zeros(2, 1, HEIGHT, WIDTH)
+    features[1] = 1
+    pixels = kept_pixels(mask)
+    sums = depthwise_at_kept(gather(features, pixels.dilated), torch.ones(1, 1, 3, 3), torch.zeros(1), pixels)
+    assert torch.equal(scatter(features, pixels.kept, sums)[0, 0], torch.zeros(HEIGHT, WIDTH))
+
+
+def test_gradients_flow_through_the_pruned_convolution() -> None:
+    pixels = kept_pixels((torch.rand(1, 1, 4, 5) > 0.5).float())
+    rows = torch.randn(len(pixels.dilated), 2, dtype=torch.float64, requires_grad=True)
+    kernel = torch.randn(2, 1, 3, 3, dtype=torch.float64, requires_grad=True)
+    bias = torch.randn(2, dtype=torch.float64, requires_grad=True)
+    assert torch.autograd.gradcheck(lambda *inputs: depthwise_at_kept(*inputs, pixels), (rows, kernel, bias))
