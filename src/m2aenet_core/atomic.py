@@ -19,6 +19,7 @@ _REASONS = {
     errno.EACCES: _UNWRITABLE,
     errno.EPERM: _UNWRITABLE,
     errno.EROFS: _UNWRITABLE,
+    errno.ENOENT: "the folder {folder} cannot be made; choose another folder",
     errno.ENOTDIR: _NOT_A_FOLDER,
     errno.EEXIST: _NOT_A_FOLDER,
     errno.EISDIR: "there is a folder of that name; choose another name",
@@ -80,7 +81,7 @@ def write_together(contents: Mapping[Path, bytes]) -> None:
 def explain_write_error(error: OSError, target: str | Path) -> str:
     """A sentence that says why `target` was not written and what to do."""
     target = Path(target)
-    reason = _REASONS.get(error.errno or 0, f"of a refusal of the system ({error.strerror or error}); check the disk")
+    reason = _REASONS.get(error.errno or 0, f"the system refused ({error.strerror or error}); check the disk")
     return f"{target} was not written because " + reason.format(folder=target.parent)
 
 

@@ -127,7 +127,12 @@ def _outputs(restored: Path, products: Iterable[str]) -> dict[str, Path]:
 
 
 def _targets(plan: Plan) -> list[Path]:
-    return [target for photo in plan.photos for target in photo.outputs.values()]
+    """Every file of the plan; of each photo the record last, as sentences name the first."""
+    return [
+        target
+        for photo in plan.photos
+        for target in sorted(photo.outputs.values(), key=lambda path: path.suffix == ".json")
+    ]
 
 
 def _require_distinct(plan: Plan) -> None:

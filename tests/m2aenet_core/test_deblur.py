@@ -226,6 +226,8 @@ def test_nothing_is_overwritten_unless_told_and_that_is_said_before_any_work(run
     assert (code, out) == (1, "")
     assert err == f"error: {Path('out/b.png.json')} exists; choose another folder with -o, or add --overwrite\n"
     assert names(tmp_path / "out") == {"b.png.json"}
+    Path("out/b.png").write_text("older")
+    assert f"error: {Path('out/b.png')} (and 1 more) exists; " in run("a.png", "b.png", "-o", "out")[2]
     assert run("a.png", "b.png", "-o", "out", "--overwrite")[0] == 0
     assert json.loads(Path("out/b.png.json").read_text("utf-8"))["source"]["name"] == "b.png"
 
@@ -432,7 +434,7 @@ def test_a_folder_that_cannot_be_written_is_said_before_any_work(run: Run, tmp_p
         code, out, err = run("a.png", "-o", folder)
         assert (code, out) == (1, "")
         assert err.startswith(f"error: {Path(folder) / 'a.png'} was not written because ")
-        assert "; choose another folder" in err or "; check the disk" in err
+        assert err.endswith("; choose another folder\n")
     assert names(tmp_path) == {"a.png", "file"}
 
 
