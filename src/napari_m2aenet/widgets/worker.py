@@ -5,7 +5,7 @@ thread, so a job that reports a thousand times a second cannot flood the window.
 """
 
 from napari.qt.threading import FunctionWorker, create_worker
-from qtpy.QtCore import QObject, QTimer, Signal
+from qtpy.QtCore import QObject, QTimer, Signal, Slot
 
 from napari_m2aenet.jobs import Job
 from napari_m2aenet.settings import PROGRESS_MS
@@ -51,6 +51,7 @@ class JobRunner(QObject):
         if self.job is not None:
             self.progressed.emit(*self.job.progress)
 
+    @Slot()  # type: ignore[untyped-decorator]
     def _on_finished(self) -> None:
         job, self.job = self.job, None
         self._timer.stop()
