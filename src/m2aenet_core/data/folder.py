@@ -5,12 +5,15 @@ from __future__ import annotations
 import csv
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageOps
+from PIL import Image
 
 from m2aenet_core.errors import InputError
+from m2aenet_core.image_io import read_image
+from m2aenet_core.pixels import value_range_of
 
 IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".tif", ".tiff", ".webp", ".bmp"})
 
@@ -46,12 +49,23 @@ def _cleared_files(manifest: Path) -> set[Path]:
 
 
 def read_rgb(path: Path) -> Pixels:
-    """Give an upright photo as (H, W, 3) uint8."""
-    try:
-        with Image.open(path) as image:
-            return np.asarray(ImageOps.exif_transpose(image).convert("RGB"))
-    except OSError as error:
-        raise InputError(f"{path} cannot be read as an image ({error}); remove or replace it") from error
+    """Give an upright photo as (H, W, 3) uint8; deeper ones are brought to 8 bits, transparency is dropped.
+
+    Raises InputError for what cannot be read.
+    """
+    return _rgb(_eight_bits(read_image(path).pixels))
+
+
+def _rgb(pixels: Pixels) -> Pixels:
+    return np.repeat(pixels[..., None], 3, axis=2) if pixels.ndim == 2 else np.ascontiguousarray(pixels[..., :3])
+
+
+def _eight_bits(pixels: NDArray[Any]) -> Pixels:
+    if pixels.dtype == np.uint8:
+        return pixels
+    low, high = value_range_of(pixels)
+    scaled = (pixels.astype(np.float64) - low) / (high - low)
+    return np.asarray((scaled.clip(0, 1) * 255).round(), np.uint8)
 
 
 def read_photos(paths: Sequence[Path]) -> list[Pixels]:
@@ -72,18 +86,18 @@ def read_cutouts(folder: str | Path, manifest: str | Path | None = None) -> list
 def _read_cutout(path: Path) -> Iterator[Pixels]:
     if path.parent.name in {"alpha", "mask"}:
         return
-    with Image.open(path) as image:
-        if "A" in image.getbands():
-            yield np.asarray(image.convert("RGBA"))
-            return
-    partner = _alpha_partner(path)
-    if partner is not None:
-        rgb = read_rgb(path)
-        with Image.open(partner) as alpha_image:
-            alpha = np.asarray(alpha_image.convert("L").resize((rgb.shape[1], rgb.shape[0])))
+    photo = read_image(path)
+    pixels = _eight_bits(photo.pixels)
+    if pixels.ndim == 3 and pixels.shape[2] == 4:
+        yield pixels
+    elif photo.grey_alpha is not None:
+        yield np.dstack([_rgb(pixels), _eight_bits(photo.grey_alpha)])
+    elif (partner := _alpha_partner(path)) is not None:
+        mask = Image.fromarray(read_rgb(partner)).convert("L").resize((pixels.shape[1], pixels.shape[0]))
+        alpha = np.asarray(mask)
         # masks are often stored as 0 and 1, or 0 and an object's number
         alpha = alpha if alpha.max() > 128 else np.where(alpha > 0, np.uint8(255), np.uint8(0))
-        yield np.dstack([rgb, alpha])
+        yield np.dstack([_rgb(pixels), alpha])
 
 
 def _alpha_partner(path: Path) -> Path | None:
