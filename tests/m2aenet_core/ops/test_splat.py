@@ -2,7 +2,6 @@
 
 import math
 
-import pytest
 import torch
 
 from m2aenet_core.models.trajectory import quadratic_trajectory

@@ -1,0 +1,50 @@
+"""Batches in order, whoever makes them."""
+
+import numpy as np
+import pytest
+import torch
+
+from m2aenet_core.data.loader import batches
+from m2aenet_core.data.sample import Batch
+from m2aenet_core.data.synthetic import MadeBlur, MadeBlurConfig
+
+
+@pytest.fixture
+def source(photo: np.ndarray) -> MadeBlur:
+    return MadeBlur([photo], config=MadeBlurConfig(crop_px=16, object_px=(8, 16), path_px=(4, 8)))
+
+
+def assert_same(ours: list[Batch], theirs: list[Batch]) -> None:
+    assert len(ours) == len(theirs)
+    for one, other in zip(ours, theirs, strict=True):
+        for tensor, expected in zip(one, other, strict=True):
+            assert torch.equal(tensor, expected)
+
+
+def test_batches_are_the_sources_own_in_order(source: MadeBlur) -> None:
+    made = list(batches(source, seed=1, size=2, first=0, last=3))
+    assert_same(made, [source.batch(1, 2 * number, 2) for number in range(3)])
+
+
+def test_a_worker_process_makes_the_same_batches_in_the_same_order(source: MadeBlur) -> None:
+    ours = list(batches(source, seed=1, size=2, first=0, last=5, workers=0))
+    assert_same(list(batches(source, seed=1, size=2, first=0, last=5, workers=1)), ours)
+
+
+def test_starting_later_gives_the_rest(source: MadeBlur) -> None:
+    whole = list(batches(source, seed=1, size=2, first=0, last=4))
+    assert_same(list(batches(source, seed=1, size=2, first=2, last=4)), whole[2:])
+
+
+def test_ranks_side_by_side_are_one_larger_batch(source: MadeBlur) -> None:
+    whole = list(batches(source, seed=1, size=4, first=0, last=2))
+    ranks = [list(batches(source, seed=1, size=2, first=0, last=2, rank=rank, ranks=2)) for rank in range(2)]
+    side_by_side = [
+        Batch(*(torch.cat(pair) for pair in zip(first, second, strict=True)))
+        for first, second in zip(*ranks, strict=True)
+    ]
+    assert_same(side_by_side, whole)
+
+
+def test_there_is_nothing_after_the_last(source: MadeBlur) -> None:
+    assert list(batches(source, seed=1, size=2, first=3, last=3)) == []

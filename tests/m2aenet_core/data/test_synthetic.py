@@ -1,0 +1,162 @@
+"""Made blur: numbered samples and their truth."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from m2aenet_core.data.sample import Batch
+from m2aenet_core.data.synthetic import MadeBlur, MadeBlurConfig
+
+SMALL = MadeBlurConfig(crop_px=48, object_px=(20, 40), path_px=(4, 16))
+
+
+def sample_of(batch: Batch, index: int) -> list[torch.Tensor]:
+    return [tensor[index] for tensor in batch]
+
+
+@pytest.fixture(scope="module")
+def source() -> MadeBlur:
+    import skimage.data
+
+    return MadeBlur([skimage.data.chelsea(), skimage.data.astronaut()], config=SMALL)
+
+
+@pytest.fixture(scope="module")
+def made(source: MadeBlur) -> Batch:
+    return source.batch(seed=3, first=0, count=12)
+
+
+def test_a_batch_has_the_shapes_and_ranges_it_promises(made: Batch) -> None:
+    for image in (made.blur, made.sharp):
+        assert image.shape == (12, 3, 48, 48)
+        assert image.min() >= 0
+        assert image.max() <= 1
+        # eight bits, as a file would hold
+        torch.testing.assert_close((image * 255).round() / 255, image)
+    assert made.mask.shape == (12, 1, 48, 48)
+    assert set(made.mask.unique().tolist()) == {0.0, 1.0}
+    assert made.start.shape == made.end.shape == (12, 2, 48, 48)
+
+
+def test_seed_and_number_decide_a_sample_whatever_the_batch(source: MadeBlur, made: Batch) -> None:
+    for number, batch, index in ((2, source.batch(3, 2, 1), 0), (5, source.batch(3, 4, 3), 1)):
+        for ours, theirs in zip(sample_of(made, number), sample_of(batch, index), strict=True):
+            assert torch.equal(ours, theirs)
+
+
+def test_seeds_and_numbers_differ(source: MadeBlur, made: Batch) -> None:
+    images = [*made.blur, source.batch(4, 0, 1).blur[0]]
+    for first in range(len(images)):
+        for second in range(first):
+            assert not torch.equal(images[first], images[second])
+
+
+def test_blur_equals_sharp_outside_the_mask_and_differs_inside(made: Batch) -> None:
+    outside = (made.mask == 0).expand_as(made.blur)
+    assert torch.equal(made.blur[outside], made.sharp[outside])
+    for blur, sharp, mask in zip(made.blur, made.sharp, made.mask, strict=True):
+        if mask.sum() > 50:
+            assert not torch.equal(blur, sharp)
+
+
+def test_displacements_are_zero_outside_the_mask(made: Batch) -> None:
+    for field in (made.start, made.end):
+        assert (field * (1 - made.mask)).abs().sum() == 0
+
+
+def test_nothing_is_blurred_where_all_samples_stand_still(photo: np.ndarray) -> None:
+    batch = MadeBlur([photo], config=replace(SMALL, still_share=1.0)).batch(0, 0, 4)
+    assert torch.equal(batch.blur, batch.sharp)
+    for truth in (batch.mask, batch.start, batch.end):
+        assert truth.abs().sum() == 0
+
+
+def test_the_share_of_still_samples_is_the_one_asked_for(photo: np.ndarray) -> None:
+    config = replace(SMALL, still_share=0.5, crop_px=16, object_px=(12, 16))
+    batch = MadeBlur([photo], config=config).batch(0, 0, 60)
+    still = (batch.mask.sum(dim=(1, 2, 3)) == 0).float().mean()
+    assert 0.3 < still < 0.7
+
+
+@pytest.mark.parametrize("path_px", [(4.0, 6.0), (12.0, 16.0)])
+def test_paths_are_as_long_as_asked_for(photo: np.ndarray, path_px: tuple[float, float]) -> None:
+    config = replace(SMALL, path_px=path_px, spin_deg=0, growth=0, curvature=0, still_share=0, objects=1)
+    batch = MadeBlur([photo], config=config).batch(0, 0, 8)
+    lengths = (batch.end - batch.start).norm(dim=1, keepdim=True)[batch.mask > 0]
+    assert path_px[0] - 1e-3 <= lengths.min()
+    assert lengths.max() <= path_px[1] + 1e-3
+    assert lengths.max() - lengths.min() > 0.1
+
+
+def test_straight_paths_bend_only_with_curvature(photo: np.ndarray) -> None:
+    straight = replace(SMALL, curvature=0, spin_deg=0, growth=0, still_share=0, objects=1)
+    batch = MadeBlur([photo], config=straight).batch(0, 0, 4)
+    torch.testing.assert_close(batch.start, -batch.end, atol=1e-4, rtol=0)
+    bent = MadeBlur([photo], config=replace(straight, curvature=0.5)).batch(0, 0, 4)
+    assert (bent.start + bent.end).abs().max() > 0.5
+
+
+@pytest.mark.parametrize("change", [{"spin_deg": 20.0}, {"growth": 0.2}])
+def test_rotation_and_growth_make_displacements_vary_within_an_object(
+    photo: np.ndarray, change: dict[str, float]
+) -> None:
+    rigid = replace(SMALL, curvature=0, spin_deg=0, growth=0, still_share=0, objects=1)
+    for config, varies in ((rigid, False), (replace(rigid, **change), True)):
+        batch = MadeBlur([photo], config=config).batch(0, 0, 3)
+        spreads = [end[:, mask[0] > 0].std(dim=1).max() for end, mask in zip(batch.end, batch.mask, strict=True)]
+        assert (max(spreads) > 0.1) == varies
+
+
+def test_noise_is_in_the_sharp_image_too(photo: np.ndarray) -> None:
+    clean = replace(SMALL, noise=0, jpeg_share=0, still_share=1)
+    quiet = MadeBlur([photo], config=clean).batch(0, 0, 8)
+    noisy = MadeBlur([photo], config=replace(clean, noise=0.05)).batch(0, 0, 8)
+    assert torch.equal(noisy.blur, noisy.sharp)
+    assert not torch.equal(noisy.blur, quiet.blur)
+
+
+def test_compression_changes_the_photo_a_little(photo: np.ndarray) -> None:
+    plain = replace(SMALL, noise=0, jpeg_share=0)
+    fine = MadeBlur([photo], config=plain).batch(0, 0, 4)
+    compressed = MadeBlur([photo], config=replace(plain, jpeg_share=1)).batch(0, 0, 4)
+    difference = (fine.blur - compressed.blur).abs()
+    assert 0 < difference.mean() < 0.05
+
+
+def test_cutouts_are_used_as_often_as_asked(photo: np.ndarray) -> None:
+    green = np.full((40, 40, 4), (0, 255, 0, 255), np.uint8)
+    config = replace(SMALL, objects=1, noise=0, jpeg_share=0, still_share=1, object_px=(30, 40))
+    for share, is_green in ((1.0, True), (0.0, False)):
+        batch = MadeBlur([photo], [green], replace(config, cutout_share=share)).batch(0, 0, 4)
+        red, green_light, blue = batch.sharp.unbind(dim=1)
+        assert bool((green_light - torch.maximum(red, blue) > 0.6).any()) == is_green
+
+
+def test_more_objects_cover_more(photo: np.ndarray) -> None:
+    one = MadeBlur([photo], config=replace(SMALL, objects=1, still_share=0)).batch(0, 0, 16)
+    four = MadeBlur([photo], config=replace(SMALL, objects=4, still_share=0)).batch(0, 0, 16)
+    assert four.mask.mean() > one.mask.mean()
+
+
+def test_objects_grow_with_the_size_asked_for(photo: np.ndarray) -> None:
+    shares = [
+        MadeBlur([photo], config=replace(SMALL, object_px=size, still_share=0)).batch(0, 0, 8).mask.mean().item()
+        for size in ((8, 10), (36, 40))
+    ]
+    assert shares[1] > 2 * shares[0]
+
+
+def test_a_photo_smaller_than_the_crop_is_enlarged() -> None:
+    tiny = np.random.default_rng(0).integers(0, 256, (20, 30, 3), np.uint8)
+    assert MadeBlur([tiny], config=SMALL).batch(0, 0, 2).blur.shape == (2, 3, 48, 48)
+
+
+def test_a_whole_photo_can_be_the_background(photo: np.ndarray, rng: np.random.Generator) -> None:
+    config = replace(SMALL, noise=0, jpeg_share=0, still_share=0)
+    batch = MadeBlur([photo], config=config).on_photo(photo, rng)
+    assert batch.blur.shape == (1, 3, *photo.shape[:2])
+    untouched = torch.from_numpy(photo.copy()).permute(2, 0, 1) / 255
+    same = (batch.blur[0] - untouched).abs().amax(dim=0) < 1 / 255
+    assert same.float().mean() > 0.8
