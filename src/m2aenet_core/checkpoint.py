@@ -117,7 +117,7 @@ def _build(path: Path, config: str, state: dict[str, Tensor]) -> M2AENet:
         values: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in json.loads(config).items()}
         model = M2AENet(M2AENetConfig(**values))
         model.load_state_dict(state)
-    except (TypeError, ValueError, RuntimeError) as error:
+    except (TypeError, ValueError, RuntimeError, AttributeError) as error:
         summary = str(error).splitlines()[0]
         raise InputError(f"{path} does not fit the network its config describes ({summary}); get it again") from error
     return model.eval()
@@ -146,9 +146,10 @@ def load_published(kind: str, state_dict: Mapping[str, Any]) -> NAFNet:
         raise InputError(f"released checkpoints of {kind} are not known; give nafnet")
     for wrapping in _WRAPPINGS:
         state_dict = state_dict.get(wrapping, state_dict)
-    state = {_our_name(name.removeprefix("module.")): torch.as_tensor(value) for name, value in state_dict.items()}
-    if "intro.weight" not in state:
+    named = {_our_name(name.removeprefix("module.")): value for name, value in state_dict.items()}
+    if "intro.weight" not in named:
         raise InputError("these are not the weights of a NAFNet; give a checkpoint released by its authors")
+    state = {name: torch.as_tensor(value) for name, value in named.items()}
     model = NAFNet(
         width=state["intro.weight"].shape[0],
         encoder_blocks=_blocks(state, "encoders"),
