@@ -10,6 +10,7 @@ import csv
 import dataclasses
 import io
 import json
+import math
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -33,7 +34,7 @@ from m2aenet_core.run_log import to_uint8
 
 # an exact copy outside the blur counts as this many dB, so that means stay finite
 PSNR_CEILING_DB = 80.0
-_ATTEMPTS = 200
+_ATTEMPTS = 20
 
 
 @dataclass(frozen=True)
@@ -105,22 +106,33 @@ def evaluate(config: EvaluateConfig) -> dict[str, float]:
 def _samples(config: EvaluateConfig, paths: list[Path]) -> Iterator[tuple[Path, Batch, Pixels]]:
     """Give made blur on each photo, objects taken from the other photos and the cut-outs, with the photo itself."""
     cutouts = read_cutouts(config.cutouts) if config.cutouts else []
-    blur = MadeBlurConfig(
-        path_px=config.path_px, object_px=(60, 360), still_share=0.0, cutout_share=0.5, noise=0.008, jpeg_share=0.3
-    )
     photos = [read_rgb(path) for path in paths]
     for index, (path, photo) in enumerate(zip(paths, photos, strict=True)):
-        source = MadeBlur([other for other in photos if other is not photo] or [photo], cutouts, blur)
+        others = [other for other in photos if other is not photo] or [photo]
         for number in range(config.samples):
             rng = np.random.default_rng((config.seed, index, number))
-            yield path, _with_area(source, photo, rng, config.area), photo
+            yield path, _sample(config, photo, others, cutouts, rng), photo
 
 
-def _with_area(source: MadeBlur, photo: Pixels, rng: np.random.Generator, area: tuple[float, float]) -> Batch:
-    """Draw until the blurred share is in the range; the last draw counts if none is."""
+def _sample(
+    config: EvaluateConfig, photo: Pixels, others: list[Pixels], cutouts: list[Pixels], rng: np.random.Generator
+) -> Batch:
+    """Make one object blur a share of the photo that is drawn evenly from the range."""
+    # an object fills about half of its square
+    side = math.sqrt(rng.uniform(*config.area) * photo.shape[0] * photo.shape[1] / 0.5)
+    blur = MadeBlurConfig(
+        path_px=config.path_px,
+        object_px=(round(side), round(side)),
+        objects=1,
+        still_share=0.0,
+        cutout_share=0.5,
+        noise=0.008,
+    )
+    source = MadeBlur(others, cutouts, blur)
+    # a thin object, or one half outside, may miss the range: it is drawn again; the last draw counts if none fits
     for _ in range(_ATTEMPTS):
         sample = source.on_photo(photo, rng)
-        if area[0] <= float(sample.mask.mean()) <= area[1]:
+        if config.area[0] <= float(sample.mask.mean()) <= config.area[1]:
             break
     return sample
 
