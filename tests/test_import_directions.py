@@ -37,6 +37,7 @@ LAYERS = (
     ("m2aenet_core.figures", "m2aenet_core.record"),
     (
         "m2aenet_core.benchmark",
+        "m2aenet_core.calibrate",
         "m2aenet_core.deblur",
         "m2aenet_core.doctor",
         "m2aenet_core.evaluate",

@@ -15,6 +15,7 @@ COMMANDS: Mapping[str, str] = {
     "deblur": "restore photos from files and folders",
     "train": "train a network on blur made from sharp photos",
     "evaluate": "measure a network on photos whose sharp version is known",
+    "calibrate": "make 0.5 the best threshold of a model",
 }
 
 EXIT_FAILED, EXIT_USAGE, EXIT_INTERRUPTED = 1, 2, 130

@@ -10,9 +10,8 @@ import csv
 import dataclasses
 import io
 import json
-import math
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -24,9 +23,8 @@ from tqdm import tqdm
 
 from m2aenet_core.analysis import DeblurResult
 from m2aenet_core.atomic import write_together
-from m2aenet_core.data.folder import Pixels, list_images, read_cutouts, read_rgb
 from m2aenet_core.data.sample import Batch
-from m2aenet_core.data.synthetic import MadeBlur, MadeBlurConfig
+from m2aenet_core.data.whole_photos import WholePhotosConfig, blurred_photos, count_blurred_photos
 from m2aenet_core.deblurrer import Deblurrer
 from m2aenet_core.metrics import displacement_error, mask_iou, psnr
 from m2aenet_core.options import parse_options
@@ -34,37 +32,22 @@ from m2aenet_core.run_log import to_uint8
 
 # an exact copy outside the blur counts as this many dB, so that means stay finite
 PSNR_CEILING_DB = 80.0
-_ATTEMPTS = 20
 
 
 @dataclass(frozen=True)
-class EvaluateConfig:
+class EvaluateConfig(WholePhotosConfig):
     """What is scored, and on what."""
 
-    data: str
-    """Folder of sharp photos."""
-    out: str
+    out: str = "scores"
     """Folder for the scores."""
     model: str = "default"
     """Embedded weights by name, or a .safetensors file."""
-    cutouts: str | None = None
-    """Folder of cut-out objects; without it, random shapes of photo move."""
-    manifest: str | None = None
-    """CSV file with the columns file and clear_licence; only photos marked yes are used."""
-    path_px: tuple[float, float] = (8.0, 34.0)
-    """Shortest and longest path from start to end of the exposure, pixels."""
-    area: tuple[float, float] = (0.02, 0.2)
-    """Smallest and largest blurred share of a photo."""
-    samples: int = 2
-    """Samples made of each photo."""
     threshold: float = 0.5
     """Probability above which a pixel counts as blurred."""
     execution: str = "auto"
     """exact, adaptive or dense."""
     device: str = "auto"
     """Where the network runs."""
-    seed: int = 0
-    """Decides the samples."""
 
 
 class Score(NamedTuple):
@@ -90,9 +73,8 @@ class Score(NamedTuple):
 def evaluate(config: EvaluateConfig) -> dict[str, float]:
     """Score a model, write the folder, and give the means."""
     deblurrer = Deblurrer(config.model, device=config.device, execution=config.execution)
-    paths = list_images(config.data, config.manifest)
     scores, thumbnails = [], []
-    for path, sample, photo in tqdm(_samples(config, paths), total=len(paths) * config.samples, unit="sample"):
+    for path, photo, sample in tqdm(blurred_photos(config), total=count_blurred_photos(config), unit="sample"):
         result = deblurrer(to_uint8(sample.blur[0]), config.threshold)
         untouched = deblurrer.analyze(photo).blur_probability > config.threshold
         scores.append(score(path.name, sample, result, float(untouched.mean())))
@@ -101,40 +83,6 @@ def evaluate(config: EvaluateConfig) -> dict[str, float]:
     settings = dataclasses.asdict(config) | {"weights_sha256": deblurrer.weights_sha256}
     _write(Path(config.out), scores, summary, settings, thumbnails)
     return summary
-
-
-def _samples(config: EvaluateConfig, paths: list[Path]) -> Iterator[tuple[Path, Batch, Pixels]]:
-    """Give made blur on each photo, objects taken from the other photos and the cut-outs, with the photo itself."""
-    cutouts = read_cutouts(config.cutouts) if config.cutouts else []
-    photos = [read_rgb(path) for path in paths]
-    for index, (path, photo) in enumerate(zip(paths, photos, strict=True)):
-        others = [other for other in photos if other is not photo] or [photo]
-        for number in range(config.samples):
-            rng = np.random.default_rng((config.seed, index, number))
-            yield path, _sample(config, photo, others, cutouts, rng), photo
-
-
-def _sample(
-    config: EvaluateConfig, photo: Pixels, others: list[Pixels], cutouts: list[Pixels], rng: np.random.Generator
-) -> Batch:
-    """Make one object blur a share of the photo that is drawn evenly from the range."""
-    # an object fills about half of its square
-    side = math.sqrt(rng.uniform(*config.area) * photo.shape[0] * photo.shape[1] / 0.5)
-    blur = MadeBlurConfig(
-        path_px=config.path_px,
-        object_px=(round(side), round(side)),
-        objects=1,
-        still_share=0.0,
-        cutout_share=0.5,
-        noise=0.008,
-    )
-    source = MadeBlur(others, cutouts, blur)
-    # a thin object, or one half outside, may miss the range: it is drawn again; the last draw counts if none fits
-    for _ in range(_ATTEMPTS):
-        sample = source.on_photo(photo, rng)
-        if config.area[0] <= float(sample.mask.mean()) <= config.area[1]:
-            break
-    return sample
 
 
 def score(name: str, truth: Batch, result: DeblurResult, sharp_photo_called_blurred: float) -> Score:

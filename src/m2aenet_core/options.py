@@ -22,7 +22,7 @@ def parse_options(kind: type[Config], prog: str, description: str, argv: Sequenc
     """
     parser = make_parser(kind, prog, description)
     arguments = ["--out" if word == "-o" else word for word in (sys.argv[1:] if argv is None else argv)]
-    values = parser.instantiate_classes(parser.parse_args(_with_recipe(arguments)))
+    values = parser.instantiate(parser.parse_args(_with_recipe(arguments)))
     return kind(**{item.name: values[item.name] for item in dataclasses.fields(kind)})  # type: ignore[arg-type]
 
 

@@ -16,6 +16,7 @@ from PIL import Image
 from torch import Tensor
 from torch.utils.tensorboard import SummaryWriter
 
+from m2aenet_core.atomic import write_atomic
 from m2aenet_core.data.sample import Batch
 from m2aenet_core.metrics import displacement_error, mask_iou, psnr
 from m2aenet_core.models.m2aenet import M2AENetOutput
@@ -70,10 +71,11 @@ class RunLog:
         self._writer.flush()
         values = {"step": step, "seconds": time.monotonic() - self._started, **means, **metrics}
         self._rows.append({name: f"{values[name]:.6g}" if name != "step" else str(step) for name in COLUMNS})
-        with self._path.open("w", newline="") as stream:
-            rows = csv.DictWriter(stream, COLUMNS)
-            rows.writeheader()
-            rows.writerows(self._rows)
+        table = io.StringIO()
+        rows = csv.DictWriter(table, COLUMNS)
+        rows.writeheader()
+        rows.writerows(self._rows)
+        write_atomic(self._path, table.getvalue().encode())
 
 
 def _read_rows(path: Path) -> list[dict[str, str]]:

@@ -132,11 +132,12 @@ def train(config: TrainConfig) -> Path:
     fabric.launch()
     torch.manual_seed(config.seed)
     out = Path(config.out)
-    if fabric.is_global_zero:
-        write_atomic(out / "config.yaml", to_yaml(config).encode())
     source, validation = make_sources(config)
     state = _setup(fabric, config)
     _resume(out / "last.ckpt", state, fabric)
+    # not before: a run that cannot begin leaves the folder of another as it was
+    if fabric.is_global_zero:
+        write_atomic(out / "config.yaml", to_yaml(config).encode())
     with RunLog(out, state.step, is_writer=fabric.is_global_zero) as log:
         try:
             fit(fabric, config, state, source, validation, log)
@@ -278,13 +279,16 @@ def _resume(path: Path, state: TrainState, fabric: Fabric) -> None:
         return
     try:
         content: dict[str, Any] = torch.load(path, map_location=fabric.device, weights_only=True)
+    except Exception as error:  # a damaged file raises whatever it leads the reader to
+        raise InputError(f"{path} is damaged or no checkpoint; remove it, or choose another --out") from error
+    try:
         state.model.load_state_dict(content["model"])
         state.ema.load_state_dict(content["ema"])
         state.optimizer.load_state_dict(content["optimizer"])
-    except (RuntimeError, KeyError, ValueError) as error:
+        state.step, state.best_gain_db = content["step"], content["best_gain_db"]
+    except (RuntimeError, KeyError, TypeError, ValueError) as error:
         reason = str(error).splitlines()[0]
         raise InputError(f"{path} is not a checkpoint of this network ({reason}); choose another --out") from error
-    state.step, state.best_gain_db = content["step"], content["best_gain_db"]
 
 
 def parse(argv: Sequence[str] | None = None) -> TrainConfig:

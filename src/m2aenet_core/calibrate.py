@@ -1,0 +1,114 @@
+"""Make 0.5 the best threshold of a model: `python -m m2aenet_core.calibrate`, or `m2aenet calibrate`.
+
+Training crops hold far more blur than photos do, so a network trained on them finds blur too readily. Here it looks
+at whole photos, with made blur and as they are; the threshold with the best overlap of all masks together becomes
+0.5, by a shift of the mask predictor's last bias. Nothing else changes.
+"""
+
+from __future__ import annotations
+
+import math
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from tqdm import tqdm
+
+from m2aenet_core.checkpoint import load_model, read_metadata, save_model, weights_path
+from m2aenet_core.data.whole_photos import WholePhotosConfig, blurred_photos, count_blurred_photos
+from m2aenet_core.deblurrer import Deblurrer
+from m2aenet_core.models.m2aenet import M2AENet
+from m2aenet_core.options import parse_options
+from m2aenet_core.run_log import to_uint8
+
+# thresholds that are tried lie in the middle between these bins' borders
+_BINS = 400
+
+
+@dataclass(frozen=True)
+class CalibrateConfig(WholePhotosConfig):
+    """Which weights, on which photos."""
+
+    out: str = "calibrated.safetensors"
+    """The weights file to write."""
+    model: str = "default"
+    """Embedded weights by name, or a .safetensors file."""
+    half: bool = False
+    """Write float16, half the size."""
+    device: str = "auto"
+    """Where the network runs."""
+
+
+class Overlap(NamedTuple):
+    """Intersection over union of all masks together, at a threshold."""
+
+    threshold: float
+    iou: float
+
+
+def calibrate(config: CalibrateConfig) -> tuple[Overlap, Overlap]:
+    """Write the calibrated weights; give the overlap at 0.5 before, and at the threshold that became 0.5."""
+    path = weights_path(config.model)
+    blurred, sharp = _histograms(Deblurrer(path, device=config.device), config)
+    best = best_threshold(blurred, sharp)
+    model = load_model(path)
+    shift_threshold(model, best.threshold)
+    kept = {name: text for name, text in read_metadata(path).items() if name == "training"}
+    save_model(model, config.out, kept | {"calibrated_threshold": f"{best.threshold:.4f}"}, half=config.half)
+    return _overlap(blurred, sharp, _BINS // 2), best
+
+
+def _histograms(deblurrer: Deblurrer, config: CalibrateConfig) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Count the blur probabilities of blurred and of sharp pixels."""
+    blurred, sharp = np.zeros(_BINS, np.int64), np.zeros(_BINS, np.int64)
+    for _, photo, sample in tqdm(blurred_photos(config), total=count_blurred_photos(config), unit="sample"):
+        mask = sample.mask[0, 0].numpy() > 0.5
+        probability = deblurrer.analyze(to_uint8(sample.blur[0])).blur_probability
+        blurred += _histogram(probability[mask])
+        sharp += _histogram(probability[~mask]) + _histogram(deblurrer.analyze(photo).blur_probability)
+    return blurred, sharp
+
+
+def _histogram(probability: NDArray[np.float32]) -> NDArray[np.int64]:
+    return np.histogram(probability, bins=_BINS, range=(0.0, 1.0))[0].astype(np.int64)
+
+
+def best_threshold(blurred: NDArray[np.int64], sharp: NDArray[np.int64]) -> Overlap:
+    """Give the threshold of the best overlap, from histograms over [0, 1] of the same number of bins."""
+    return max((_overlap(blurred, sharp, first) for first in range(1, len(blurred))), key=lambda each: each.iou)
+
+
+def _overlap(blurred: NDArray[np.int64], sharp: NDArray[np.int64], first: int) -> Overlap:
+    """Give the overlap when the bins from `first` on are called blurred."""
+    union = int(blurred.sum() + sharp[first:].sum())
+    return Overlap(first / len(blurred), int(blurred[first:].sum()) / union if union else 1.0)
+
+
+def shift_threshold(model: M2AENet, threshold: float) -> None:
+    """Change the model so that its old probability `threshold` becomes 0.5."""
+    last = model.mask_predictor.decide[-1]
+    assert isinstance(last, torch.nn.Linear)
+    with torch.no_grad():
+        # the probability is the logistic function of the difference of the two logits
+        last.bias[0] -= math.log(threshold / (1 - threshold))
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Calibrate as the command line says."""
+    from m2aenet_core.cli import run_command
+
+    def run() -> None:
+        about = "Make 0.5 the best threshold of a model, on blur made from sharp photos."
+        config = parse_options(CalibrateConfig, "m2aenet calibrate", about, argv)
+        before, best = calibrate(config)
+        print(f"mask IoU {before.iou:.3f} at 0.5; {best.iou:.3f} at {best.threshold:.3f}, which is 0.5 in {config.out}")
+
+    return run_command(run)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,89 @@
+"""Made blur on whole photos, one moving object each, for scoring rather than for training."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from m2aenet_core.data.folder import Pixels, list_images, read_cutouts, read_rgb
+from m2aenet_core.data.sample import Batch
+from m2aenet_core.data.synthetic import MadeBlur, MadeBlurConfig
+
+_ATTEMPTS = 20
+
+
+@dataclass(frozen=True)
+class WholePhotosConfig:
+    """Which photos, and what blur is made on them."""
+
+    data: str
+    """Folder of sharp photos."""
+    cutouts: str | None = None
+    """Folder of cut-out objects; without it, random shapes of photo move."""
+    manifest: str | None = None
+    """CSV file with the columns file and clear_licence; only photos marked yes are used."""
+    path_px: tuple[float, float] = (8.0, 34.0)
+    """Shortest and longest path from start to end of the exposure, pixels."""
+    area: tuple[float, float] = (0.02, 0.2)
+    """Smallest and largest blurred share of a photo."""
+    samples: int = 2
+    """Samples made of each photo."""
+    seed: int = 0
+    """Decides the samples."""
+
+
+class BlurredPhoto(NamedTuple):
+    """A photo as it is, (H, W, 3) uint8, and with made blur on it (a batch of one)."""
+
+    path: Path
+    photo: Pixels
+    sample: Batch
+
+
+def count_blurred_photos(config: WholePhotosConfig) -> int:
+    """Give how many `blurred_photos` will come."""
+    return len(list_images(config.data, config.manifest)) * config.samples
+
+
+def blurred_photos(config: WholePhotosConfig) -> Iterator[BlurredPhoto]:
+    """Give made blur on each photo, its objects cut from the other photos or taken from the cut-outs."""
+    paths = list_images(config.data, config.manifest)
+    cutouts = read_cutouts(config.cutouts) if config.cutouts else []
+    photos = [read_rgb(path) for path in paths]
+    for index, (path, photo) in enumerate(zip(paths, photos, strict=True)):
+        others = [other for other in photos if other is not photo] or [photo]
+        for number in range(config.samples):
+            rng = np.random.default_rng((config.seed, index, number))
+            yield BlurredPhoto(path, photo, _sample(config, photo, others, cutouts, rng))
+
+
+def _sample(
+    config: WholePhotosConfig,
+    photo: Pixels,
+    others: Sequence[Pixels],
+    cutouts: Sequence[Pixels],
+    rng: np.random.Generator,
+) -> Batch:
+    """Make one object blur a share of the photo that is drawn evenly from the range."""
+    # an object fills about half of its square
+    side = math.sqrt(rng.uniform(*config.area) * photo.shape[0] * photo.shape[1] / 0.5)
+    blur = MadeBlurConfig(
+        path_px=config.path_px,
+        object_px=(round(side), round(side)),
+        objects=1,
+        still_share=0.0,
+        cutout_share=0.5,
+        noise=0.008,
+    )
+    source = MadeBlur(others, cutouts, blur)
+    # a thin object, or one half outside, may miss the range: it is drawn again; the last draw counts if none fits
+    for _ in range(_ATTEMPTS):
+        sample = source.on_photo(photo, rng)
+        if config.area[0] <= float(sample.mask.mean()) <= config.area[1]:
+            break
+    return sample
