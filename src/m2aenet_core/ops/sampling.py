@@ -40,7 +40,8 @@ def tap_table(offsets: Tensor, kernel_size: int = 3) -> TapTable:
     x = offsets[:, :, 1].permute(1, 2, 3, 0) + grid_x.flatten()
     y = y + torch.arange(height, device=device, dtype=dtype).view(1, height, 1, 1)
     x = x + torch.arange(width, device=device, dtype=dtype).view(1, 1, width, 1)
-    top, left = y.detach().floor(), x.detach().floor()
+    # without NaN, which a network that overflows gives and which would become an address
+    top, left = y.detach().floor().nan_to_num(), x.detach().floor().nan_to_num()
     fraction_y, fraction_x = y - top, x - left
 
     plane = (torch.arange(batch, device=device) * (height * width)).view(batch, 1, 1, 1)

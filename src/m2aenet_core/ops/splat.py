@@ -17,7 +17,8 @@ def splat(image: Tensor, displacement: Tensor) -> tuple[Tensor, Tensor]:
     rows = torch.arange(height, device=image.device, dtype=displacement.dtype).view(1, height, 1)
     columns = torch.arange(width, device=image.device, dtype=displacement.dtype).view(1, 1, width)
     y, x = rows + displacement[:, 0], columns + displacement[:, 1]
-    top, left = y.detach().floor(), x.detach().floor()
+    # without NaN, which a network that overflows gives and which would become an address
+    top, left = y.detach().floor().nan_to_num(), x.detach().floor().nan_to_num()
     fraction_y, fraction_x = y - top, x - left
 
     values = torch.cat([image, torch.ones_like(image[:, :1])], dim=1).flatten(2).transpose(1, 2)
