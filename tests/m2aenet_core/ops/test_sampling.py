@@ -122,3 +122,18 @@ def test_the_weights_of_a_tap_inside_sum_to_one_and_vanish_outside() -> None:
 def test_a_wrong_number_of_taps_is_named() -> None:
     with pytest.raises(ValueError, match="a 3x3 kernel has 9 taps, got offsets for 8"):
         tap_table(torch.zeros(8, 1, 2, 4, 4))
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf, 1e30])
+def test_an_offset_that_is_no_number_stays_at_its_pixel(value: float) -> None:
+    """A network that overflows must show as NaN, not read memory that is not its own."""
+    features, kernel, bias = parts()
+    offsets = constant_offsets(0, 0).clone()
+    offsets[:, 0, :, 3, 2] = value
+    convolved = deformable_depthwise(features, kernel, bias, tap_table(offsets))
+    expected = F.conv2d(features, kernel, bias, padding=1, groups=3)
+    elsewhere = torch.ones(2, 1, 7, 6, dtype=torch.bool)
+    elsewhere[0, 0, 3, 2] = False
+    torch.testing.assert_close(convolved.where(elsewhere, 0), expected.where(elsewhere, 0))
+    if math.isnan(value):
+        assert torch.isnan(convolved[0, :, 3, 2]).all()

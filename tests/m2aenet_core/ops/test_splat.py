@@ -2,6 +2,7 @@
 
 import math
 
+import pytest
 import torch
 
 from m2aenet_core.models.trajectory import quadratic_trajectory
@@ -99,3 +100,12 @@ def test_the_result_stays_finite_where_everything_left_the_image() -> None:
     offsets = torch.full((2, 1, 2, 6, 6), 50.0)
     blurred = reblur(torch.rand(1, 3, 6, 6), offsets)
     assert math.isfinite(blurred.sum().item())
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf, 1e30])
+def test_a_displacement_that_is_no_number_is_no_address(value: float) -> None:
+    image, displacement = torch.rand(2, 3, 6, 6), torch.zeros(2, 2, 6, 6)
+    displacement[0, :, 2, 2] = value
+    values, _ = splat(image, displacement)
+    assert torch.equal(values[1], image[1])
+    assert torch.equal(values[0, :, 3:], image[0, :, 3:])
