@@ -28,7 +28,7 @@ _SCALE_IN = 0.16  # thickness of a colour scale
 _SCALE_TEXT_IN = 0.8
 _DPI = 200
 _SHOWN_PX = 1600  # a photo is drawn with at most so many pixels on its long side
-_TIME_COLOURS = "cool"  # bright from end to end: it shows on dark and on light photos
+TIME_COLOURS = "cool"  # bright from end to end: it shows on dark and on light photos
 _PROBABILITY_COLOURS = "magma"
 _WINDOW_COLOUR = "#35c2ff"
 _ZOOM_MIN_PX = 64
@@ -66,7 +66,7 @@ def trajectory_figure(image: np.ndarray, analysis: "Analysis", mask: np.ndarray)
     segments = np.stack([curves_xy[:, :-1], curves_xy[:, 1:]], axis=2).reshape(-1, 2, 2)
     # a dark edge keeps the curves apart from the photo, whatever its colours
     axes.add_collection(LineCollection(list(curves_xy), colors="black", linewidths=3.0, alpha=0.6, capstyle="round"))
-    coloured = LineCollection(list(segments), cmap=_TIME_COLOURS, linewidths=1.7, capstyle="round")
+    coloured = LineCollection(list(segments), cmap=TIME_COLOURS, linewidths=1.7, capstyle="round")
     coloured.set_array(np.tile(np.linspace(-1, 1, _INSTANTS - 1), len(points)))
     coloured.set_clim(-1, 1)
     axes.add_collection(coloured)

@@ -12,6 +12,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from m2aenet_core.figures import TIME_COLOURS
 from napari_m2aenet.placement import Placement
 from napari_m2aenet.settings import TRAJECTORY_INSTANTS, TRAJECTORY_SEGMENTS
 from napari_m2aenet.source import Source
@@ -84,11 +85,11 @@ def mask_layer(source: Source, mask: NDArray[np.bool_]) -> LayerData:
 
 
 def trajectories_layer(source: Source, shape: tuple[int, int], curves: Curves) -> LayerData:
-    """Return the trajectories as vectors whose colour tells the time: dark at the start of the exposure."""
+    """Return the trajectories as vectors whose colour tells the time, as in the figures: cyan at the start."""
     keywords = {
         "features": {"time": curves.times},
         "edge_color": "time",
-        "edge_colormap": "plasma",
+        "edge_colormap": TIME_COLOURS,
         "edge_contrast_limits": (-1.0, 1.0),
         "edge_width": max(1.0, max(shape) / 400),
         "vector_style": "line",
