@@ -56,8 +56,8 @@ def test_the_napari_layer_shows_the_ball_moving_right_too() -> None:
         layer.edge_color[np.argmax(layer.features["time"])],
         layer.edge_color[np.argmin(layer.features["time"])],
     )
-    np.testing.assert_allclose(early[:3], (0, 1, 1), atol=0.05)  # cyan is the start
-    np.testing.assert_allclose(late[:3], (1, 0, 1), atol=0.05)  # magenta is the end
+    np.testing.assert_allclose(early[:3], (0, 1, 1), atol=0.1)  # cyan is the start
+    np.testing.assert_allclose(late[:3], (1, 0, 1), atol=0.1)  # magenta is the end
 
 
 def test_a_bent_path_passes_through_the_pixel_at_mid_exposure() -> None:
