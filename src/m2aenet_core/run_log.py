@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import math
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -86,7 +87,10 @@ def _read_rows(path: Path) -> list[dict[str, str]]:
 
 
 def validation_metrics(outputs: Sequence[M2AENetOutput], truth: Batch) -> dict[str, float]:
-    """Give the means over samples that hold blur; outside_psnr_db is against the input, over all samples."""
+    """Give the means over samples that hold blur; outside_psnr_db is against the input, over all samples.
+
+    NaN where there is no such sample.
+    """
     gains, outside, overlaps, errors = [], [], [], []
     for index, output in enumerate(outputs):
         mask = truth.mask[index, 0].cpu().numpy() > 0.5
@@ -102,11 +106,15 @@ def validation_metrics(outputs: Sequence[M2AENetOutput], truth: Batch) -> dict[s
         fields = (*_displacements(output, mask.shape), _field(truth.start[index]), _field(truth.end[index]))
         errors.append(displacement_error(*fields, mask))
     return {
-        "gain_db": float(np.mean(gains)),
-        "outside_psnr_db": float(np.mean(outside)),
-        "mask_iou": float(np.mean(overlaps)),
-        "displacement_error_px": float(np.mean(errors)),
+        "gain_db": _mean(gains),
+        "outside_psnr_db": _mean(outside),
+        "mask_iou": _mean(overlaps),
+        "displacement_error_px": _mean(errors),
     }
+
+
+def _mean(values: Sequence[float]) -> float:
+    return float(np.mean(values)) if values else math.nan
 
 
 def preview(outputs: Sequence[M2AENetOutput], truth: Batch, samples: int = 6) -> bytes:
