@@ -1,0 +1,95 @@
+"""A threshold of 0.5 that is the best one."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from safetensors.torch import load_file
+
+from m2aenet_core.calibrate import CalibrateConfig, best_threshold, calibrate, main, shift_threshold
+from m2aenet_core.checkpoint import load_model, read_metadata, save_model
+from m2aenet_core.deblurrer import Deblurrer
+from m2aenet_core.models.m2aenet import M2AENet
+from m2aenet_core.models.mask_predictor import blur_probability
+
+LAST_BIAS = "mask_predictor.decide.4.bias"
+
+
+@pytest.fixture
+def config(tiny_model: M2AENet, photo: np.ndarray, tmp_path: Path) -> CalibrateConfig:
+    (tmp_path / "photos").mkdir()
+    Image.fromarray(photo[:100, :120]).save(tmp_path / "photos" / "a.png")
+    Image.fromarray(photo[150:250, 200:330]).save(tmp_path / "photos" / "b.png")
+    save_model(tiny_model, tmp_path / "tiny.safetensors", {"training": "of the summary"})
+    return CalibrateConfig(
+        data=str(tmp_path / "photos"),
+        out=str(tmp_path / "calibrated.safetensors"),
+        model=str(tmp_path / "tiny.safetensors"),
+        path_px=(4.0, 8.0),
+        area=(0.05, 0.3),
+        samples=1,
+        device="cpu",
+    )
+
+
+def test_the_best_threshold_parts_what_can_be_parted() -> None:
+    blurred, sharp = np.array([0, 0, 0, 5, 5]), np.array([8, 1, 3, 0, 0])
+    assert best_threshold(blurred, sharp) == (0.6, 1.0)
+
+
+def test_the_best_threshold_weighs_what_is_missed_against_what_is_added() -> None:
+    blurred, sharp = np.array([0, 4, 0, 6]), np.array([90, 2, 8, 0])
+    # from the second bin on 10 of 20, from the third 6 of 18, from the last 6 of 10
+    assert best_threshold(blurred, sharp) == (0.75, 0.6)
+
+
+@pytest.mark.parametrize("threshold", [0.1, 0.5, 0.9])
+def test_the_old_probability_at_the_threshold_becomes_a_half(tiny_model: M2AENet, threshold: float) -> None:
+    image = torch.rand(1, 3, 64, 64)
+    with torch.no_grad():
+        before = blur_probability(tiny_model.analyze(image).blur_logits)
+        shift_threshold(tiny_model, threshold)
+        after = blur_probability(tiny_model.analyze(image).blur_logits)
+    odds = before / (1 - before) * (1 - threshold) / threshold
+    torch.testing.assert_close(after, odds / (1 + odds))
+
+
+def test_nothing_but_one_bias_changes(config: CalibrateConfig) -> None:
+    calibrate(config)
+    before, after = load_file(config.model), load_file(config.out)
+    assert [name for name, value in before.items() if not torch.equal(value, after[name])] == [LAST_BIAS]
+    assert after[LAST_BIAS][1] == before[LAST_BIAS][1]
+
+
+def test_the_best_threshold_becomes_a_half(config: CalibrateConfig, photo: np.ndarray) -> None:
+    before, best = calibrate(config)
+    assert best.iou >= before.iou
+    old, new = (Deblurrer(path, device="cpu").analyze(photo[:96, :96]) for path in (config.model, config.out))
+    # between cells, the mean of two probabilities is not the probability of the mean
+    assert ((old.blur_probability > best.threshold) != (new.blur_probability > 0.5)).mean() < 0.02
+    assert torch.equal(old.coarse_probability > best.threshold, new.coarse_probability > 0.5)
+    again, rest = calibrate(replace(config, model=config.out, out=config.out + "2.safetensors"))
+    assert again.iou == pytest.approx(best.iou, abs=0.02)
+    assert rest.iou >= again.iou
+
+
+def test_the_file_says_where_it_comes_from(config: CalibrateConfig) -> None:
+    _, best = calibrate(config)
+    metadata = read_metadata(config.out)
+    assert metadata["training"] == "of the summary"
+    assert float(metadata["calibrated_threshold"]) == pytest.approx(best.threshold, abs=1e-4)
+
+
+def test_halves_are_written_where_asked(config: CalibrateConfig) -> None:
+    calibrate(replace(config, half=True))
+    assert {value.dtype for value in load_file(config.out).values()} == {torch.float16}
+    assert isinstance(load_model(config.out), M2AENet)
+
+
+def test_the_command_tells_both_overlaps(config: CalibrateConfig, capsys: pytest.CaptureFixture[str]) -> None:
+    arguments = ["--data", config.data, "--out", config.out, "--model", config.model, "--device", "cpu"]
+    assert main([*arguments, "--samples", "1", "--area", "[0.05, 0.3]"]) == 0
+    assert f"which is 0.5 in {config.out}" in capsys.readouterr().out
