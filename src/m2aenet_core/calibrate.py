@@ -1,8 +1,8 @@
 """Make 0.5 the best threshold of a model: `python -m m2aenet_core.calibrate`, or `m2aenet calibrate`.
 
 Training crops hold far more blur than photos do, so a network trained on them finds blur too readily. Here it looks
-at whole photos, with made blur and as they are; the threshold with the best overlap of all masks together becomes
-0.5, by a shift of the mask predictor's last bias. Nothing else changes.
+at whole photos, with made blur and as they are; the threshold with the best overlap of the masks, averaged over the
+photos, becomes 0.5, by a shift of the mask predictor's last bias. Nothing else changes.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ class CalibrateConfig(WholePhotosConfig):
 
 
 class Overlap(NamedTuple):
-    """Intersection over union of all masks together, at a threshold."""
+    """Mean intersection over union at a threshold; a photo with made blur and as it is counts as one."""
 
     threshold: float
     iou: float
@@ -63,14 +63,14 @@ def calibrate(config: CalibrateConfig) -> tuple[Overlap, Overlap]:
 
 
 def _histograms(deblurrer: Deblurrer, config: CalibrateConfig) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Count the blur probabilities of blurred and of sharp pixels."""
-    blurred, sharp = np.zeros(_BINS, np.int64), np.zeros(_BINS, np.int64)
+    """Count the blur probabilities of blurred and of sharp pixels, a row for each sample."""
+    blurred, sharp = [], []
     for _, photo, sample in tqdm(blurred_photos(config), total=count_blurred_photos(config), unit="sample"):
         mask = sample.mask[0, 0].numpy() > 0.5
         probability = deblurrer.analyze(to_uint8(sample.blur[0])).blur_probability
-        blurred += _histogram(probability[mask])
-        sharp += _histogram(probability[~mask]) + _histogram(deblurrer.analyze(photo).blur_probability)
-    return blurred, sharp
+        blurred.append(_histogram(probability[mask]))
+        sharp.append(_histogram(probability[~mask]) + _histogram(deblurrer.analyze(photo).blur_probability))
+    return np.array(blurred), np.array(sharp)
 
 
 def _histogram(probability: NDArray[np.float32]) -> NDArray[np.int64]:
@@ -78,14 +78,15 @@ def _histogram(probability: NDArray[np.float32]) -> NDArray[np.int64]:
 
 
 def best_threshold(blurred: NDArray[np.int64], sharp: NDArray[np.int64]) -> Overlap:
-    """Give the threshold of the best overlap, from histograms over [0, 1] of the same number of bins."""
-    return max((_overlap(blurred, sharp, first) for first in range(1, len(blurred))), key=lambda each: each.iou)
+    """Give the threshold of the best overlap, from histograms over [0, 1] of the same number of bins, in rows."""
+    return max((_overlap(blurred, sharp, first) for first in range(1, blurred.shape[1])), key=lambda each: each.iou)
 
 
 def _overlap(blurred: NDArray[np.int64], sharp: NDArray[np.int64], first: int) -> Overlap:
     """Give the overlap when the bins from `first` on are called blurred."""
-    union = int(blurred.sum() + sharp[first:].sum())
-    return Overlap(first / len(blurred), int(blurred[first:].sum()) / union if union else 1.0)
+    union = blurred.sum(axis=1) + sharp[:, first:].sum(axis=1)
+    overlap = blurred[:, first:].sum(axis=1) / np.maximum(union, 1)
+    return Overlap(first / blurred.shape[1], float(np.where(union > 0, overlap, 1.0).mean()))
 
 
 def shift_threshold(model: M2AENet, threshold: float) -> None:

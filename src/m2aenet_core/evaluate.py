@@ -108,7 +108,7 @@ def score(name: str, truth: Batch, result: DeblurResult, sharp_photo_called_blur
 
 
 def summarize(scores: Sequence[Score]) -> dict[str, float]:
-    """Give the mean of each figure, the gain inside the blur, and the share of samples made worse there."""
+    """Give the mean of each figure, the gain inside the blur, and the share of photos made worse as a whole."""
     columns = [name for name in Score._fields if name != "name"]
     summary = {column: float(np.mean([getattr(each, column) for each in scores])) for column in columns}
     summary["gain_inside"] = float(np.mean([each.gain_inside for each in scores]))

@@ -36,14 +36,22 @@ def config(tiny_model: M2AENet, photo: np.ndarray, tmp_path: Path) -> CalibrateC
 
 
 def test_the_best_threshold_parts_what_can_be_parted() -> None:
-    blurred, sharp = np.array([0, 0, 0, 5, 5]), np.array([8, 1, 3, 0, 0])
+    blurred, sharp = np.array([[0, 0, 0, 5, 5]]), np.array([[8, 1, 3, 0, 0]])
     assert best_threshold(blurred, sharp) == (0.6, 1.0)
 
 
 def test_the_best_threshold_weighs_what_is_missed_against_what_is_added() -> None:
-    blurred, sharp = np.array([0, 4, 0, 6]), np.array([90, 2, 8, 0])
+    blurred, sharp = np.array([[0, 4, 0, 6]]), np.array([[90, 2, 8, 0]])
     # from the second bin on 10 of 20, from the third 6 of 18, from the last 6 of 10
     assert best_threshold(blurred, sharp) == (0.75, 0.6)
+
+
+def test_every_photo_counts_alike() -> None:
+    blurred, sharp = np.array([[0, 4, 6], [0, 1, 0]]), np.array([[5, 0, 0], [0, 0, 9]])
+    # from the second bin on 10 of 10 and 1 of 10; from the last 6 of 10 and 0 of 10
+    threshold, iou = best_threshold(blurred, sharp)
+    assert threshold == pytest.approx(1 / 3)
+    assert iou == pytest.approx(0.55)
 
 
 @pytest.mark.parametrize("threshold", [0.1, 0.5, 0.9])

@@ -10,7 +10,7 @@ from torch import Tensor
 
 # an object covers a pixel of the exposure where its mean alpha is above this; below, no eye and no 8-bit file shows it
 MASK_ALPHA = 0.02
-# paths shorter than this (start to end, pixels) are not blur
+# motion over a shorter distance than this, in pixels, is not blur
 MIN_PATH_PX = 1.5
 
 
@@ -68,7 +68,9 @@ def expose(background: Tensor, layers: list[MovingObjects], instants: int) -> Ex
         frames = colour + (1 - alpha) * frames
         covered = alpha.mean(dim=2)
         layer_start, layer_end = object_displacement(layer, height, width)
-        path = (layer_end - layer_start).square().sum(dim=1, keepdim=True).sqrt()
+        # an object may come back to where it began: the longest of the three distances decides
+        distances = [layer_start, layer_end, layer_end - layer_start]
+        path = torch.stack([field.square().sum(dim=1, keepdim=True).sqrt() for field in distances]).amax(dim=0)
         moved = (covered > MASK_ALPHA) & (path > MIN_PATH_PX)
         # what is in front hides what moves behind, also where it stands still itself
         hidden = alpha[:, :, instants // 2] > 0.5

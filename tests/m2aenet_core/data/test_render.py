@@ -184,7 +184,6 @@ def test_an_object_may_leave_the_image() -> None:
     assert 0 < exposure.mask.sum() < SIDE * SIDE
 
 
-@pytest.mark.xfail(reason="the mask asks for the distance between start and end, which is 0 on the way there and back")
 def test_what_swings_there_and_back_is_blurred() -> None:
     exposure = expose(background(), [Ball().moving(acceleration=(0, 8))], instants=21)
     assert exposure.mask[0, 0, 31, 31] == 1
