@@ -10,6 +10,7 @@ import copy
 import io
 import json
 import math
+import os
 import sys
 import time
 from collections.abc import Iterator, Sequence
@@ -304,7 +305,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Train as the command line says."""
     from m2aenet_core.cli import run_command
 
-    return run_command(lambda: print(f"weights written to {train(parse(argv))}"))
+    def run() -> None:
+        weights = train(parse(argv))
+        # the processes that share the batches run this too
+        if os.environ.get("LOCAL_RANK", "0") == "0":
+            print(f"weights written to {weights}")
+
+    return run_command(run)
 
 
 if __name__ == "__main__":
