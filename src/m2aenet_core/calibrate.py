@@ -23,7 +23,7 @@ from m2aenet_core.data.whole_photos import WholePhotosConfig, blurred_photos, co
 from m2aenet_core.deblurrer import Deblurrer
 from m2aenet_core.models.m2aenet import M2AENet
 from m2aenet_core.options import parse_options
-from m2aenet_core.run_log import to_uint8
+from m2aenet_core.pixels import to_uint8
 
 # thresholds that are tried lie in the middle between these bins' borders
 _BINS = 400

@@ -14,7 +14,7 @@ from m2aenet_core.errors import Cancelled, InputError
 COMMANDS: Mapping[str, str] = {
     "deblur": "restore photos from files and folders",
     "train": "train a network on blur made from sharp photos",
-    "evaluate": "measure a network on photos whose sharp version is known",
+    "evaluate": "score a network on blur made from sharp photos",
     "calibrate": "make 0.5 the best threshold of a model",
 }
 

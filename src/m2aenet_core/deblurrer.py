@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -301,26 +301,13 @@ class Deblurrer:
         bytes_per_pixel = 4 * _LIVE_VALUES * self.model.config.width
         return max(256, math.isqrt(free_bytes(self.device) // 2 // bytes_per_pixel))
 
-    def _inference(self) -> AbstractContextManager[object]:
-        return _Inference(self.device.type, self.precision)
-
-
-class _Inference(AbstractContextManager[None]):
-    """No gradients, and the chosen precision."""
-
-    def __init__(self, device_type: str, precision: str) -> None:
-        self._grad = torch.inference_mode()
-        self._autocast: AbstractContextManager[object] = nullcontext()
-        if precision != "float32":
-            self._autocast = torch.autocast(device_type, getattr(torch, precision))
-
-    def __enter__(self) -> None:
-        self._grad.__enter__()
-        self._autocast.__enter__()
-
-    def __exit__(self, *error: object) -> None:
-        self._autocast.__exit__(*error)  # type: ignore[arg-type]
-        self._grad.__exit__(*error)
+    @contextmanager
+    def _inference(self) -> Iterator[None]:
+        """Compute without gradients, in the chosen precision."""
+        is_mixed = self.precision != "float32"
+        dtype = getattr(torch, self.precision) if is_mixed else None
+        with torch.inference_mode(), torch.autocast(self.device.type, dtype, enabled=is_mixed):
+            yield
 
 
 def check_threshold(threshold: float) -> None:

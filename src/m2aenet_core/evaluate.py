@@ -28,7 +28,7 @@ from m2aenet_core.data.whole_photos import WholePhotosConfig, blurred_photos, co
 from m2aenet_core.deblurrer import Deblurrer
 from m2aenet_core.metrics import displacement_error, mask_iou, psnr
 from m2aenet_core.options import parse_options
-from m2aenet_core.run_log import to_uint8
+from m2aenet_core.pixels import to_uint8
 
 # an exact copy outside the blur counts as this many dB, so that means stay finite
 PSNR_CEILING_DB = 80.0
@@ -142,10 +142,12 @@ def _write(
 
 def _thumbnail(sample: Batch, result: DeblurResult, width: int = 240) -> NDArray[np.uint8]:
     """Give blur, restored, sharp and the two masks in a row, around the blur."""
-    rows, columns = np.nonzero(sample.mask[0, 0].numpy() > 0.5)
+    mask = sample.mask[0, 0].numpy() > 0.5
+    # a sample in which nothing is blurred is shown whole
+    rows, columns = np.nonzero(mask if mask.any() else ~mask)
     top, bottom = max(0, rows.min() - 20), rows.max() + 20
     left, right = max(0, columns.min() - 20), columns.max() + 20
-    truth = np.repeat(np.uint8(255) * (sample.mask[0, 0].numpy() > 0.5)[..., None], 3, axis=2)
+    truth = np.repeat(np.uint8(255) * mask[..., None], 3, axis=2)
     found = np.round(255 * np.repeat(result.analysis.blur_probability[..., None], 3, axis=2)).astype(np.uint8)
     images = [to_uint8(sample.blur[0]), result.restored, to_uint8(sample.sharp[0]), found, truth]
     cropped = [Image.fromarray(image[top:bottom, left:right]) for image in images]

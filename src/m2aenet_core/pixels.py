@@ -72,6 +72,11 @@ def to_tensor(image: Image, value_range: ValueRange) -> Tensor:
     return tensor.expand(-1, 3, -1, -1).clamp(0, 1)
 
 
+def to_uint8(image: Tensor) -> NDArray[np.uint8]:
+    """Give (3, H, W) in [0, 1] as (H, W, 3) uint8, clamped and rounded."""
+    return (image.float().clamp(0, 1) * 255).round().byte().permute(1, 2, 0).cpu().numpy()
+
+
 def add_residual(image: Image, residual: NDArray[np.float32], value_range: ValueRange) -> Image:
     """Give the image plus a residual (H, W, 3) in units of the range, in the image's shape and dtype.
 

@@ -23,6 +23,7 @@ from m2aenet_core.metrics import displacement_error, mask_iou, psnr
 from m2aenet_core.models.m2aenet import M2AENetOutput
 from m2aenet_core.models.mask_predictor import blur_probability
 from m2aenet_core.ops.resize import resize_displacement, resize_image
+from m2aenet_core.pixels import to_uint8
 
 COLUMNS = ("step", "seconds", "loss", "gain_db", "outside_psnr_db", "mask_iou", "displacement_error_px")
 
@@ -128,11 +129,6 @@ def preview(outputs: Sequence[M2AENetOutput], truth: Batch, samples: int = 6) ->
     buffer = io.BytesIO()
     Image.fromarray(np.concatenate(rows)).save(buffer, "PNG")
     return buffer.getvalue()
-
-
-def to_uint8(image: Tensor) -> NDArray[np.uint8]:
-    """Give (3, H, W) in [0, 1] as (H, W, 3) uint8, clamped and rounded."""
-    return (image.float().clamp(0, 1) * 255).round().byte().permute(1, 2, 0).cpu().numpy()
 
 
 def _size(truth: Batch) -> tuple[int, int]:

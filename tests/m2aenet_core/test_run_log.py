@@ -13,7 +13,8 @@ from PIL import Image
 from m2aenet_core.data.sample import Batch
 from m2aenet_core.models.m2aenet import M2AENetOutput
 from m2aenet_core.models.motion_analyzer import Motion
-from m2aenet_core.run_log import COLUMNS, RunLog, preview, to_uint8, validation_metrics
+from m2aenet_core.pixels import to_uint8
+from m2aenet_core.run_log import COLUMNS, RunLog, preview, validation_metrics
 
 METRICS = {"gain_db": 1.5, "outside_psnr_db": 40.0, "mask_iou": 0.5, "displacement_error_px": 2.0}
 
