@@ -175,7 +175,8 @@ def _render(plan: _Plan, device: torch.device) -> Batch:
     blur = _compressed(blur, plan.jpeg_quality)
     # where nothing is blurred the truth is the photo as it came, compression included
     sharp = torch.where(exposure.mask > 0.5, sharp, blur)
-    return Batch(blur, sharp, exposure.mask, exposure.start, exposure.end)
+    is_known = torch.ones(1, dtype=torch.bool, device=device)
+    return Batch(blur, sharp, exposure.mask, exposure.start, exposure.end, is_known)
 
 
 def _instants(plan: _Plan) -> int:
