@@ -10,11 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from m2aenet_core.analysis import Analysis, DeblurResult
-    from m2aenet_core.checkpoint import load_model, load_published, save_model
+    from m2aenet_core.checkpoint import load_model, save_model
     from m2aenet_core.deblurrer import Deblurrer
     from m2aenet_core.errors import Cancelled, InputError
     from m2aenet_core.models.m2aenet import M2AENet, M2AENetConfig
-    from m2aenet_core.models.nafnet import NAFNet
+    from m2aenet_core.models.macs import count_macs
+    from m2aenet_core.models.nafnet import NAFNet, NAFNetConfig
+    from m2aenet_core.published import load_published
 
 __version__ = "0.1.0"
 
@@ -27,8 +29,10 @@ _HOME = {
     "M2AENet": "models.m2aenet",
     "M2AENetConfig": "models.m2aenet",
     "NAFNet": "models.nafnet",
+    "NAFNetConfig": "models.nafnet",
+    "count_macs": "models.macs",
     "load_model": "checkpoint",
-    "load_published": "checkpoint",
+    "load_published": "published",
     "save_model": "checkpoint",
 }
 
@@ -41,7 +45,9 @@ __all__ = [
     "M2AENet",
     "M2AENetConfig",
     "NAFNet",
+    "NAFNetConfig",
     "__version__",
+    "count_macs",
     "load_model",
     "load_published",
     "save_model",

@@ -11,9 +11,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from m2aenet_core.models.m2aenet import Encoded
-from m2aenet_core.models.motion_analyzer import Motion
-from m2aenet_core.models.trajectory import quadratic_trajectory
+from m2aenet_core.models.network import Encoded
+from m2aenet_core.models.trajectory import Motion, TrajectoryForm, trajectory_through
 from m2aenet_core.ops.resize import resize_displacement, resize_image
 from m2aenet_core.pixels import Image, ValueRange
 from m2aenet_core.tiling import Box
@@ -40,48 +39,68 @@ class Analysis:
     model_name: str
     """The weights that made it."""
     coarse_probability: Tensor = field(repr=False)
-    """(1, 1, h, w): probability of blur at the motion scale of the padded photo."""
-    coarse_motion: Motion = field(repr=False)
-    """(1, 2, h, w) each: displacement in pixels of the motion scale."""
+    """(1, 1, h, w): probability of blur for the network's cells of the padded photo."""
+    coarse_motion: Motion | None = field(repr=False)
+    """(1, 2 * K, h, w): displacements in pixels of the cells' scale, or None for a network without motion."""
     tiles: Sequence[Tile] = field(repr=False)
     padded_size: tuple[int, int] = field(repr=False)
     macs: int = 0
-    """Convolution multiply-adds it took."""
+    """Multiply-adds it took."""
+    has_mask: bool = True
+    """Whether the network finds blur; if not, everything counts as blurred, with probability 1."""
+    decides_windows: bool = False
+    """Whether cells are decided as wholes (windows), so that their probability is not smoothed."""
+
+    @property
+    def has_motion(self) -> bool:
+        """Whether the network finds motion; if not, displacements are 0."""
+        return self.coarse_motion is not None
 
     @cached_property
     def blur_probability(self) -> NDArray[np.float32]:
         """(H, W) float32 in [0, 1]: probability that a pixel is blurred."""
-        full = resize_image(self.coarse_probability, self.padded_size)
-        return full[0, 0, : self.image.shape[0], : self.image.shape[1]].cpu().numpy()
+        height, width = self.image.shape[:2]
+        full = self.coarse_probability
+        if self.decides_windows:
+            full = torch.nn.functional.interpolate(full, size=self.padded_size, mode="nearest")
+        return resize_image(full, self.padded_size)[0, 0, :height, :width].cpu().numpy()
 
     @cached_property
     def start_displacement(self) -> NDArray[np.float32]:
         """(H, W, 2) float32: (y, x) from mid-exposure to the start of the exposure, image pixels."""
-        return self._full_displacement(self.coarse_motion.start)
+        return self._instants[0]
 
     @cached_property
     def end_displacement(self) -> NDArray[np.float32]:
         """(H, W, 2) float32: (y, x) from mid-exposure to the end of the exposure, image pixels."""
-        return self._full_displacement(self.coarse_motion.end)
+        return self._instants[-1]
 
     def trajectory(self, n: int = 9) -> NDArray[np.float32]:
-        """Give the displacement at n even instants of the exposure, (n, H, W, 2), eq. (4)."""
-        return _trajectory(self.start_displacement, self.end_displacement, n)
+        """Give the displacement at n even instants of the exposure, (n, H, W, 2): eq. (4), or the network's form."""
+        return _trajectory(self._instants, self._form, n)
 
     def trajectory_at(self, points_yx: NDArray[np.integer], n: int = 9) -> NDArray[np.float32]:
         """Give the displacement at n even instants for K pixels (K, 2), as (K, n, 2)."""
         rows, columns = np.asarray(points_yx).T
-        along = _trajectory(self.start_displacement[rows, columns], self.end_displacement[rows, columns], n)
-        return along.transpose(1, 0, 2)
+        return _trajectory(self._instants[:, rows, columns], self._form, n).transpose(1, 0, 2)
 
-    def _full_displacement(self, coarse: Tensor) -> NDArray[np.float32]:
-        full = resize_displacement(coarse, self.padded_size)
+    @property
+    def _form(self) -> TrajectoryForm:
+        return "quadratic" if self.coarse_motion is None else self.coarse_motion.form
+
+    @cached_property
+    def _instants(self) -> NDArray[np.float32]:
+        """(K, H, W, 2): the displacements that the network gave, at full size."""
         height, width = self.image.shape[:2]
-        return np.ascontiguousarray(full[0, :, :height, :width].permute(1, 2, 0).cpu().numpy())
+        if self.coarse_motion is None:
+            return np.zeros((2, height, width, 2), np.float32)
+        full = resize_displacement(self.coarse_motion.field, self.padded_size)[0, :, :height, :width]
+        return np.ascontiguousarray(full.view(-1, 2, height, width).permute(0, 2, 3, 1).cpu().numpy())
 
 
-def _trajectory(start: NDArray[np.float32], end: NDArray[np.float32], n: int) -> NDArray[np.float32]:
-    return quadratic_trajectory(torch.from_numpy(start), torch.from_numpy(end), n).numpy()
+def _trajectory(instants: NDArray[np.float32], form: TrajectoryForm, n: int) -> NDArray[np.float32]:
+    given = torch.from_numpy(np.ascontiguousarray(instants))
+    return trajectory_through(given, form, n).numpy()
 
 
 @dataclass(frozen=True, eq=False)

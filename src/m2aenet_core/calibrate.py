@@ -21,6 +21,7 @@ from tqdm import tqdm
 from m2aenet_core.checkpoint import load_model, read_metadata, save_model, weights_path
 from m2aenet_core.data.whole_photos import WholePhotosConfig, blurred_photos, count_blurred_photos
 from m2aenet_core.deblurrer import Deblurrer
+from m2aenet_core.errors import InputError
 from m2aenet_core.models.m2aenet import M2AENet
 from m2aenet_core.options import parse_options
 from m2aenet_core.pixels import to_uint8
@@ -56,6 +57,8 @@ def calibrate(config: CalibrateConfig) -> tuple[Overlap, Overlap]:
     blurred, sharp = _histograms(Deblurrer(path, device=config.device), config)
     best = best_threshold(blurred, sharp)
     model = load_model(path)
+    if not isinstance(model, M2AENet):
+        raise InputError(f"a {type(model).__name__} has no mask predictor to calibrate; give an M2AENet")
     shift_threshold(model, best.threshold)
     kept = {name: text for name, text in read_metadata(path).items() if name == "training"}
     save_model(model, config.out, kept | {"calibrated_threshold": f"{best.threshold:.4f}"}, half=config.half)
@@ -91,11 +94,12 @@ def _overlap(blurred: NDArray[np.int64], sharp: NDArray[np.int64], first: int) -
 
 def shift_threshold(model: M2AENet, threshold: float) -> None:
     """Change the model so that its old probability `threshold` becomes 0.5."""
-    last = model.mask_predictor.decide[-1]
-    assert isinstance(last, torch.nn.Linear)
     with torch.no_grad():
-        # the probability is the logistic function of the difference of the two logits
-        last.bias[0] -= math.log(threshold / (1 - threshold))
+        for predictor in model.mask_predictors.values():
+            last = predictor.decide[-1]  # type: ignore[index]
+            assert isinstance(last, torch.nn.Linear)
+            # the probability is the logistic function of the difference of the two logits
+            last.bias[0] -= math.log(threshold / (1 - threshold))
 
 
 def main(argv: Sequence[str] | None = None) -> int:

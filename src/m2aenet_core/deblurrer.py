@@ -20,13 +20,11 @@ from m2aenet_core.analysis import Analysis, DeblurResult, Tile
 from m2aenet_core.checkpoint import load_model, sha256, weights_path
 from m2aenet_core.device import free_bytes, resolve_device
 from m2aenet_core.errors import InputError
-from m2aenet_core.models.m2aenet import Encoded, M2AENet
-from m2aenet_core.models.macs import analyze_macs, restore_macs
 from m2aenet_core.models.mask_predictor import blur_probability
-from m2aenet_core.models.motion_analyzer import Motion
+from m2aenet_core.models.network import Decision, Encoded, Network
+from m2aenet_core.models.trajectory import Motion
 from m2aenet_core.ops.padding import pad_to_multiple
 from m2aenet_core.ops.resize import shrink_mask
-from m2aenet_core.ops.sparse import dilate
 from m2aenet_core.pixels import (
     Image,
     ValueRange,
@@ -47,14 +45,12 @@ PRECISIONS = ("auto", "float32", "bfloat16", "float16")
 HALO_PX = 32
 # wide enough for the reach of the convolutions, so that neighbouring tiles agree where they meet
 TILE_OVERLAP_PX = 96
-# float32 values alive at once per pixel and channel of width: 11 to 13.5 measured over a whole run, and room
-_LIVE_VALUES = 16
 
 
 class Deblurrer:
     """A network on a device, ready for photos of any size.
 
-    model: embedded weights ("default", "small"), a .safetensors path or an M2AENet. device: "auto", "cpu", "mps",
+    model: embedded weights ("default", "small"), a .safetensors path or a network. device: "auto", "cpu", "mps",
     "cuda", "cuda:N". precision: "float32" ("auto"), "bfloat16" or "float16". execution: "exact" (the whole frame,
     pixels pruned inside the blocks), "adaptive" (only regions that hold blur; "auto"), "dense" (multiplied by the
     mask). tile_px: largest side of a tile; by default as large as half of the free memory allows.
@@ -77,18 +73,18 @@ class Deblurrer:
         self.tile_px = tile_px
         self.weights_sha256: str | None = None
         if isinstance(model, nn.Module):
-            if not isinstance(model, M2AENet):
-                raise InputError(f"a {type(model).__name__} cannot analyze blur; give an M2AENet")
+            if not isinstance(model, Network):
+                raise InputError(f"a {type(model).__name__} is none of our networks; give M2AENet, LMDViT or NAFNet")
             self.model_name, network = type(model).__name__, model
         else:
             path = weights_path(model)
             self.model_name, network = str(model), load_model(path)
             self.weights_sha256 = sha256(path)
-        self._network: M2AENet | None = _placed(network, self.device)
+        self._network: Network | None = _placed(network, self.device)
         self._spare = network
 
     @property
-    def model(self) -> M2AENet:
+    def model(self) -> Network:
         """The network, on the device."""
         if self._network is None:
             self._network = _placed(self._spare, self.device)
@@ -130,8 +126,7 @@ class Deblurrer:
             padded = self._padded(image, value_range)
             height, width = padded.shape[-2:]
             boxes = plan_tiles(height, width, self._tile_side(), TILE_OVERLAP_PX, self.model.size_multiple)
-            probability, motion, tiles = self._analyze_tiles(padded, boxes, progress)
-        macs = sum(analyze_macs(self.model, box.height, box.width) for box in boxes)
+            probability, motion, tiles, macs = self._analyze_tiles(padded, boxes, progress)
         return Analysis(
             image=image,
             value_range=value_range,
@@ -142,6 +137,8 @@ class Deblurrer:
             tiles=tiles,
             padded_size=(height, width),
             macs=macs,
+            has_mask=self.model.has_mask,
+            decides_windows=self.model.decides_windows,
         )
 
     def restore(
@@ -170,7 +167,11 @@ class Deblurrer:
             else:
                 full = check_mask(mask, analysis.image.shape[:2])
                 coarse = self._coarse_mask(analysis, full)
-            residual, macs = self._restore_regions(analysis, coarse, execution, progress)
+            # a network that decides along takes its own decisions at the threshold
+            decides = mask is None and self.model.decides_along
+            residual, macs = self._restore_regions(
+                analysis, coarse, threshold if decides else None, execution, progress
+            )
         restored = add_residual(analysis.image, residual, analysis.value_range)
         return DeblurResult(
             restored=restored,
@@ -196,19 +197,22 @@ class Deblurrer:
 
     def _analyze_tiles(
         self, padded: Tensor, boxes: list[Box], progress: ProgressCallback | None
-    ) -> tuple[Tensor, Motion, list[Tile]]:
-        """Analyze each tile, and blend probability and motion where tiles overlap."""
+    ) -> tuple[Tensor, Motion | None, list[Tile], int]:
+        """Analyze each tile, and blend probability and motion where tiles overlap; count the multiply-adds."""
         height, width = padded.shape[-2:]
-        cell = self._cell()
-        blended = np.zeros((5, height // cell, width // cell), np.float32)
+        cell = self.model.cell_px
+        blended: NDArray[np.float32] | None = None
         weights = np.zeros((height // cell, width // cell), np.float32)
-        tiles = []
+        tiles, macs, motion = [], 0, None
         room = free_bytes(self.device) / 4
         for index, box in enumerate(boxes):
             if progress is not None:
                 progress(index, len(boxes))
             encoded = self.model.analyze(_cut(padded, box).to(memory_format=torch.channels_last))
-            field = torch.cat([blur_probability(encoded.blur_logits), *encoded.motion], dim=1)[0]
+            motion = encoded.motion
+            field = _found(encoded, (box.height // cell, box.width // cell))[0]
+            blended = np.zeros((len(field), *weights.shape), np.float32) if blended is None else blended
+            macs += self.model.analyze_macs(box.height, box.width, encoded.masks)
             coarse = Box(*(side // cell for side in box))
             weight = feather(coarse, *weights.shape, TILE_OVERLAP_PX // cell)
             where = np.s_[coarse.top : coarse.bottom, coarse.left : coarse.right]
@@ -218,13 +222,22 @@ class Deblurrer:
             tiles.append(Tile(box, encoded if room > 0 else None))
         if progress is not None:
             progress(len(boxes), len(boxes))
+        assert blended is not None
         field = torch.from_numpy(blended / weights).unsqueeze(0).to(self.device)
-        return field[:, :1], Motion(field[:, 1:3], field[:, 3:]), tiles
+        return field[:, :1], None if motion is None else Motion(field[:, 1:], motion.form), tiles, macs
 
     def _restore_regions(
-        self, analysis: Analysis, coarse: Tensor, execution: str, progress: ProgressCallback | None
+        self,
+        analysis: Analysis,
+        coarse: Tensor,
+        threshold: float | None,
+        execution: str,
+        progress: ProgressCallback | None,
     ) -> tuple[NDArray[np.float32], int]:
-        """Give the residual (H, W, 3) to add to the photo, and the multiply-adds it took."""
+        """Give the residual (H, W, 3) to add to the photo, and the multiply-adds it took.
+
+        coarse: which cells are blurred; threshold: what the network decides by itself with, if it does.
+        """
         height, width = analysis.padded_size
         residual = np.zeros((height, width, 3), np.float32)
         weights = np.zeros((height, width, 1), np.float32)
@@ -234,12 +247,13 @@ class Deblurrer:
         for index, (tile, box) in enumerate(work):
             if progress is not None:
                 progress(index, len(work))
-            difference = self._restore_box(analysis, tile, box, coarse, pruned=execution != "dense")
+            decision = _cut(coarse, self._cells(box)) if threshold is None else threshold
+            difference, box_macs = self._restore_box(analysis, tile, box, decision, pruned=execution != "dense")
             weight = feather(box, height, width, ramp)[..., None]
             where = np.s_[box.top : box.bottom, box.left : box.right]
             residual[where] += weight * difference
             weights[where] += weight
-            macs += self._box_macs(box, coarse, execution)
+            macs += box_macs
         if progress is not None:
             progress(len(work), len(work))
         # where regions overlap beyond their ramps, the weights add up to more than one
@@ -251,7 +265,7 @@ class Deblurrer:
         if execution != "adaptive":
             return [(tile, tile.box) for tile in analysis.tiles]
         blurred = coarse[0, 0].cpu().numpy() > 0
-        cell, work = self._cell(), []
+        cell, work = self.model.cell_px, []
         for tile in analysis.tiles:
             box = tile.box
             inside = blurred[box.top // cell : box.bottom // cell, box.left // cell : box.right // cell]
@@ -260,45 +274,41 @@ class Deblurrer:
         return work
 
     def _restore_box(
-        self, analysis: Analysis, tile: Tile, box: Box, coarse: Tensor, *, pruned: bool
-    ) -> NDArray[np.float32]:
-        """Give what the network adds to the photo in a box, (height, width, 3)."""
+        self, analysis: Analysis, tile: Tile, box: Box, decision: Decision, *, pruned: bool
+    ) -> tuple[NDArray[np.float32], int]:
+        """Give what the network adds to the photo in a box, (height, width, 3), and the multiply-adds it took."""
         encoded = tile.encoded
         if encoded is None:
             padded = self._padded(analysis.image, analysis.value_range)
             encoded = self.model.analyze(_cut(padded, tile.box).to(memory_format=torch.channels_last))
         part = encoded.crop(box.top - tile.box.top, box.left - tile.box.left, box.height, box.width)
-        cells = Box(*(side // self._cell() for side in box))
-        # the blended motion, so that tiles agree where they meet
-        part = part._replace(motion=Motion(*(_cut(field, cells) for field in analysis.coarse_motion)))
-        restored = self.model.restore(part, _cut(coarse, cells), pruned=pruned).float().clamp(0, 1)
-        return (restored - part.image)[0].permute(1, 2, 0).cpu().numpy()
-
-    def _box_macs(self, box: Box, coarse: Tensor, execution: str) -> int:
-        if execution == "dense":
-            return restore_macs(self.model, box.height, box.width, 1.0, 1.0)
-        mask = _cut(coarse, Box(*(side // self._cell() for side in box)))
-        return restore_macs(self.model, box.height, box.width, float(mask.mean()), float(dilate(mask).mean()))
+        if analysis.coarse_motion is not None:
+            # the blended motion, so that tiles agree where they meet
+            cells = self._cells(box)
+            part = part._replace(motion=analysis.coarse_motion.map(lambda field: _cut(field, cells)))
+        restored, masks = self.model.restore(part, decision, pruned=pruned)
+        macs = self.model.restore_macs(box.height, box.width, masks if pruned else None)
+        return (restored.float().clamp(0, 1) - part.image)[0].permute(1, 2, 0).cpu().numpy(), macs
 
     def _coarse_mask(self, analysis: Analysis, mask: NDArray[np.bool_]) -> Tensor:
         """Give a mask at the motion scale: a cell is blurred where any of its pixels is."""
         tensor = torch.from_numpy(mask.astype(np.float32))[None, None].to(self.device)
         height, width = analysis.padded_size
         padding = (0, width - mask.shape[1], 0, height - mask.shape[0])
-        return shrink_mask(torch.nn.functional.pad(tensor, padding), self._cell())
+        return shrink_mask(torch.nn.functional.pad(tensor, padding), self.model.cell_px)
 
     def _padded(self, image: Image, value_range: ValueRange) -> Tensor:
         # the border is repeated rather than black, which would look like an edge that moves
         return pad_to_multiple(to_tensor(image, value_range).to(self.device), self.model.size_multiple, "replicate")
 
-    def _cell(self) -> int:
-        """Give the size of a cell of the motion scale in pixels."""
-        return 1 << self.model.motion_scale
+    def _cells(self, box: Box) -> Box:
+        """Give a box of pixels in cells."""
+        return Box(*(side // self.model.cell_px for side in box))
 
     def _tile_side(self) -> int:
         if self.tile_px is not None:
             return self.tile_px
-        bytes_per_pixel = 4 * _LIVE_VALUES * self.model.config.width
+        bytes_per_pixel = 4 * self.model.live_values
         return max(256, math.isqrt(free_bytes(self.device) // 2 // bytes_per_pixel))
 
     @contextmanager
@@ -334,7 +344,18 @@ def _resolve_execution(name: str) -> str:
     return "adaptive" if _known("execution", name, EXECUTIONS) == "auto" else name
 
 
-def _placed(network: M2AENet, device: torch.device) -> M2AENet:
+def _found(encoded: Encoded, size: tuple[int, int]) -> Tensor:
+    """Give the blur probability of cells, 1 where the network finds none, and their displacements, side by side."""
+    if encoded.blur_logits is None:
+        probability = encoded.image.new_ones(len(encoded.image), 1, *size)
+    else:
+        probability = blur_probability(encoded.blur_logits)
+    if encoded.motion is None:
+        return probability
+    return torch.cat([probability, encoded.motion.field.to(probability.dtype)], dim=1)
+
+
+def _placed(network: Network, device: torch.device) -> Network:
     network.eval().to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     return network
 
@@ -344,4 +365,5 @@ def _cut(tensor: Tensor, box: Box) -> Tensor:
 
 
 def _bytes(encoded: Encoded) -> int:
-    return sum(tensor.nbytes for tensor in (encoded.image, *encoded.skips, encoded.features))
+    tensors = (encoded.image, *encoded.skips, encoded.features)
+    return sum(tensor.nbytes for tensor in tensors if tensor is not None)

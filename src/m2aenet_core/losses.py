@@ -11,9 +11,8 @@ from torch import Tensor
 from torchmetrics.functional.image import structural_similarity_index_measure as ssim
 
 from m2aenet_core.data.sample import Batch
-from m2aenet_core.models.m2aenet import M2AENetOutput
-from m2aenet_core.models.motion_analyzer import Motion
-from m2aenet_core.models.trajectory import quadratic_trajectory
+from m2aenet_core.models.network import NetworkOutput
+from m2aenet_core.models.trajectory import Motion
 from m2aenet_core.ops.resize import resize_image
 from m2aenet_core.ops.splat import reblur
 
@@ -40,7 +39,7 @@ class LossConfig:
     """Instants of the reblur term (N2)."""
 
 
-def compute_losses(output: M2AENetOutput, batch: Batch, config: LossConfig) -> dict[str, Tensor]:
+def compute_losses(output: NetworkOutput, batch: Batch, config: LossConfig) -> dict[str, Tensor]:
     """Give each weighted term by its name; their sum is the loss. Terms of weight 0 are absent."""
     restored, sharp = output.restored.float(), batch.sharp
     terms: dict[str, Tensor] = {}
@@ -50,15 +49,17 @@ def compute_losses(output: M2AENetOutput, batch: Batch, config: LossConfig) -> d
         terms["ssim"] = config.ssim * ssim_loss(restored, sharp)
     if config.fft:
         terms["fft"] = config.fft * fft_loss(restored, sharp)
-    if config.mask:
-        terms["mask"] = config.mask * _sum(mask_loss(logits, batch.mask) for logits in output.blur_logits)
-    motions = [Motion(motion.start.float(), motion.end.float()) for motion in output.displacements]
-    if config.reblur:
+    if config.mask and output.blur_logits:
+        shifts = output.shifts_px or (0,) * len(output.blur_logits)
+        parts = zip(output.blur_logits, shifts, strict=True)
+        terms["mask"] = config.mask * _sum(mask_loss(logits, batch.mask, shift) for logits, shift in parts)
+    motions = [motion.map(Tensor.float) for motion in output.displacements]
+    if config.reblur and motions:
         terms["reblur"] = config.reblur * _sum(reblur_loss(motion, batch, config.instants) for motion in motions)
-    if config.total_variation:
+    if config.total_variation and motions:
         roughness = _sum(total_variation(motion, config.instants) for motion in motions)
         terms["total_variation"] = config.total_variation * roughness
-    if config.displacement:
+    if config.displacement and motions and bool(batch.motion_known.any()):
         terms["displacement"] = config.displacement * _sum(displacement_loss(motion, batch) for motion in motions)
     return terms
 
@@ -80,11 +81,14 @@ def fft_loss(restored: Tensor, sharp: Tensor) -> Tensor:
     return torch.view_as_real(difference).abs().mean()
 
 
-def mask_loss(logits: Tensor, mask: Tensor) -> Tensor:
+def mask_loss(logits: Tensor, mask: Tensor, shift_px: int = 0) -> Tensor:
     """Give the cross-entropy of logits (B, 2, h, w) against a mask (B, 1, H, W), shrunk to their scale.
 
-    A cell that is blurred in part has the blurred share as its target.
+    A cell that is blurred in part has the blurred share as its target. shift_px: by how many pixels the cells are
+    shifted up and left, as LMD-ViT's shifted windows are.
     """
+    if shift_px:
+        mask = torch.roll(mask, (-shift_px, -shift_px), (2, 3))
     share = resize_image(mask, (logits.shape[-2], logits.shape[-1]))
     return F.cross_entropy(logits.float(), torch.cat([share, 1 - share], dim=1))
 
@@ -92,13 +96,13 @@ def mask_loss(logits: Tensor, mask: Tensor) -> Tensor:
 def reblur_loss(motion: Motion, batch: Batch, instants: int) -> Tensor:
     """Give the error of blurring the sharp image again along the trajectories, at the displacements' scale."""
     size = (motion.start.shape[-2], motion.start.shape[-1])
-    blurred_again = reblur(resize_image(batch.sharp, size), quadratic_trajectory(motion.start, motion.end, instants))
+    blurred_again = reblur(resize_image(batch.sharp, size), motion.trajectory(instants))
     return F.mse_loss(blurred_again, resize_image(batch.blur, size))
 
 
 def total_variation(motion: Motion, instants: int) -> Tensor:
     """Give the mean absolute difference of neighbouring displacements, summed over the instants."""
-    offsets = quadratic_trajectory(motion.start, motion.end, instants)
+    offsets = motion.trajectory(instants)
     down = (offsets[..., 1:, :] - offsets[..., :-1, :]).abs().mean(dim=(1, 2, 3, 4))
     right = (offsets[..., 1:] - offsets[..., :-1]).abs().mean(dim=(1, 2, 3, 4))
     return (down + right).sum()
@@ -108,7 +112,8 @@ def displacement_loss(motion: Motion, batch: Batch) -> Tensor:
     """Give the mean distance to the true displacements in pixels of the motion's scale.
 
     Which end of the path comes first cannot be seen in a photo: at each pixel the better of the two orders
-    counts. Where nothing moved the truth is zero, with a tenth of the weight.
+    counts. Where nothing moved the truth is zero, with a tenth of the weight. Samples whose truth is not known count
+    nothing.
     """
     size = (motion.start.shape[-2], motion.start.shape[-1])
     moving = resize_image(batch.mask, size)
@@ -120,7 +125,8 @@ def displacement_loss(motion: Motion, batch: Batch) -> Tensor:
     forward = _distance(motion.start, true_start) + _distance(motion.end, true_end)
     backward = _distance(motion.start, true_end) + _distance(motion.end, true_start)
     still = _distance(motion.start, 0 * true_start) + _distance(motion.end, 0 * true_end)
-    return torch.where(moving > 0.5, torch.minimum(forward, backward), 0.1 * still).mean() / 2
+    distance = torch.where(moving > 0.5, torch.minimum(forward, backward), 0.1 * still)
+    return (distance * batch.motion_known.view(-1, 1, 1, 1)).mean() / 2
 
 
 def _distance(first: Tensor, second: Tensor) -> Tensor:

@@ -20,8 +20,8 @@ from torch.utils.tensorboard import SummaryWriter
 from m2aenet_core.atomic import write_atomic
 from m2aenet_core.data.sample import Batch
 from m2aenet_core.metrics import displacement_error, mask_iou, psnr
-from m2aenet_core.models.m2aenet import M2AENetOutput
 from m2aenet_core.models.mask_predictor import blur_probability
+from m2aenet_core.models.network import NetworkOutput
 from m2aenet_core.ops.resize import resize_displacement, resize_image
 from m2aenet_core.pixels import to_uint8
 
@@ -87,10 +87,10 @@ def _read_rows(path: Path) -> list[dict[str, str]]:
         return list(csv.DictReader(stream))
 
 
-def validation_metrics(outputs: Sequence[M2AENetOutput], truth: Batch) -> dict[str, float]:
+def validation_metrics(outputs: Sequence[NetworkOutput], truth: Batch) -> dict[str, float]:
     """Give the means over samples that hold blur; outside_psnr_db is against the input, over all samples.
 
-    NaN where there is no such sample.
+    NaN where there is no such sample, or where the network predicts no such thing.
     """
     gains, outside, overlaps, errors = [], [], [], []
     for index, output in enumerate(outputs):
@@ -103,9 +103,11 @@ def validation_metrics(outputs: Sequence[M2AENetOutput], truth: Batch) -> dict[s
         if not mask.any():
             continue
         gains.append(psnr(restored, sharp, mask) - psnr(blur, sharp, mask))
-        overlaps.append(mask_iou(_probability(output, mask.shape) > 0.5, mask))
-        fields = (*_displacements(output, mask.shape), _field(truth.start[index]), _field(truth.end[index]))
-        errors.append(displacement_error(*fields, mask))
+        if output.blur_logits:
+            overlaps.append(mask_iou(_probability(output, mask.shape) > 0.5, mask))
+        if output.displacements and truth.motion_known[index]:
+            fields = (*_displacements(output, mask.shape), _field(truth.start[index]), _field(truth.end[index]))
+            errors.append(displacement_error(*fields, mask))
     return {
         "gain_db": _mean(gains),
         "outside_psnr_db": _mean(outside),
@@ -118,12 +120,12 @@ def _mean(values: Sequence[float]) -> float:
     return float(np.mean(values)) if values else math.nan
 
 
-def preview(outputs: Sequence[M2AENetOutput], truth: Batch, samples: int = 6) -> bytes:
+def preview(outputs: Sequence[NetworkOutput], truth: Batch, samples: int = 6) -> bytes:
     """Give a PNG: blur, restored, sharp, probability and true mask of the first samples, a row each."""
     rows = []
     for index, output in enumerate(outputs[:samples]):
-        probability = resize_image(blur_probability(output.blur_logits[0].float()), _size(truth))[0]
-        masks = [plane.expand(3, -1, -1) for plane in (probability, truth.mask[index])]
+        found = torch.from_numpy(_probability(output, _size(truth))).unsqueeze(0)
+        masks = [plane.cpu().expand(3, -1, -1) for plane in (found, truth.mask[index])]
         images = [truth.blur[index], output.restored[0], truth.sharp[index], *masks]
         rows.append(np.concatenate([to_uint8(image) for image in images], axis=1))
     buffer = io.BytesIO()
@@ -135,15 +137,18 @@ def _size(truth: Batch) -> tuple[int, int]:
     return truth.blur.shape[-2], truth.blur.shape[-1]
 
 
-def _probability(output: M2AENetOutput, size: tuple[int, ...]) -> NDArray[np.float32]:
-    probability = resize_image(blur_probability(output.blur_logits[0].float()), (size[0], size[1]))
-    return probability[0, 0].cpu().numpy()
+def _probability(output: NetworkOutput, size: tuple[int, ...]) -> NDArray[np.float32]:
+    """Give the mean probability over the scales; 1 where the network knows no mask."""
+    planes = [resize_image(blur_probability(logits.float()), (size[0], size[1])) for logits in output.blur_logits]
+    if not planes:
+        return np.ones(size, np.float32)
+    return torch.stack(planes).mean(dim=0)[0, 0].cpu().numpy()
 
 
-def _displacements(output: M2AENetOutput, size: tuple[int, ...]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    start, end = (
-        _field(resize_displacement(field.float(), (size[0], size[1]))[0]) for field in output.displacements[0]
-    )
+def _displacements(output: NetworkOutput, size: tuple[int, ...]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Give start and end (H, W, 2) of the last scale that has them."""
+    motion = output.displacements[-1].map(Tensor.float)
+    start, end = (_field(resize_displacement(field, (size[0], size[1]))[0]) for field in (motion.start, motion.end))
     return start, end
 
 

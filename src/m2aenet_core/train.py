@@ -33,6 +33,7 @@ from m2aenet_core.data.synthetic import MadeBlur, MadeBlurConfig
 from m2aenet_core.errors import InputError
 from m2aenet_core.losses import LossConfig, compute_losses
 from m2aenet_core.models.m2aenet import M2AENet, M2AENetConfig
+from m2aenet_core.models.network import as_output
 from m2aenet_core.options import parse_options, recipe_names, to_yaml
 from m2aenet_core.run_log import RunLog, preview, validation_metrics
 
@@ -167,7 +168,7 @@ def _setup(fabric: Fabric, config: TrainConfig) -> TrainState:
     model = M2AENet(config.model)
     if config.init_from:
         start = load_model(config.init_from)
-        if start.config != config.model:
+        if getattr(start, "config", None) != config.model:
             raise InputError(f"{config.init_from} holds {start.config}, but the run trains {config.model}")
         model.load_state_dict(start.state_dict())
     model = model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -223,7 +224,8 @@ def _step(fabric: Fabric, config: TrainConfig, state: TrainState, batch: Batch) 
     for group in state.optimizer.param_groups:
         group["lr"] = rate
     state.model.train()
-    terms = compute_losses(state.model(batch.blur.to(memory_format=torch.channels_last)), batch, config.loss)
+    output = as_output(state.model(batch.blur.to(memory_format=torch.channels_last)))
+    terms = compute_losses(output, batch, config.loss)
     loss = torch.stack(list(terms.values())).sum()
     if not torch.isfinite(loss):
         raise InputError(f"the loss became {loss.item()} at step {state.step}; lower learning_rate and run again")
@@ -248,7 +250,7 @@ def _update_average(state: TrainState, decay: float) -> None:
 def _validate(config: TrainConfig, state: TrainState, validation: Batch, log: RunLog) -> None:
     out = Path(config.out)
     with torch.inference_mode():
-        outputs = [state.ema(blur.unsqueeze(0)) for blur in validation.blur]
+        outputs = [as_output(state.ema(blur.unsqueeze(0))) for blur in validation.blur]
     metrics = validation_metrics(outputs, validation)
     log.write(state.step, metrics)
     write_atomic(out / "preview.png", preview(outputs, validation))

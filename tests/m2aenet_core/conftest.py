@@ -45,7 +45,7 @@ def tiny_model(photo: np.ndarray) -> M2AENet:
     """A tiny network with random parameters, in evaluation mode; it calls about half of `photo` blurred."""
     model = M2AENet(TINY)
     _randomise(model)
-    last = model.mask_predictor.decide[-1]
+    last = model.mask_predictors["3"].decide[-1]
     assert isinstance(last, nn.Linear)
     image = torch.from_numpy(photo[:288, :448].copy()).permute(2, 0, 1).unsqueeze(0) / 255
     with torch.no_grad():

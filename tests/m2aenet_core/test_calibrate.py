@@ -15,7 +15,7 @@ from m2aenet_core.deblurrer import Deblurrer
 from m2aenet_core.models.m2aenet import M2AENet
 from m2aenet_core.models.mask_predictor import blur_probability
 
-LAST_BIAS = "mask_predictor.decide.4.bias"
+LAST_BIAS = "mask_predictors.3.decide.4.bias"
 
 
 @pytest.fixture

@@ -15,7 +15,6 @@ import m2aenet_core
 from m2aenet_core.checkpoint import (
     embedded_weights,
     load_model,
-    load_published,
     read_metadata,
     save_model,
     sha256,
@@ -24,6 +23,7 @@ from m2aenet_core.checkpoint import (
 from m2aenet_core.errors import InputError
 from m2aenet_core.models.m2aenet import M2AENet
 from m2aenet_core.models.nafnet import NAFNet
+from m2aenet_core.published import load_published
 
 
 @pytest.fixture

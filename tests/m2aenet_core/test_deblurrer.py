@@ -16,7 +16,6 @@ from m2aenet_core.models.layers import ChannelAttention
 from m2aenet_core.models.m2aenet import M2AENet
 from m2aenet_core.models.macs import analyze_macs, restore_macs
 from m2aenet_core.models.mask_predictor import threshold_mask
-from m2aenet_core.models.motion_analyzer import Motion
 from m2aenet_core.models.nafnet import NAFNet
 
 TILE_PX = 192
@@ -61,7 +60,7 @@ def without_means(model: M2AENet, wide: np.ndarray) -> M2AENet:
         for module in model.modules():
             if isinstance(module, ChannelAttention):
                 module.mix.weight.zero_()
-        first, last = model.mask_predictor.decide[0], model.mask_predictor.decide[-1]
+        first, last = model.mask_predictors["3"].decide[0], model.mask_predictors["3"].decide[-1]
         first.weight[:, first.in_features // 2 :] = 0
         image = torch.from_numpy(wide[:208, :304].copy()).permute(2, 0, 1).unsqueeze(0) / 255
         blurred, sharp = model.analyze(image).blur_logits.unbind(dim=1)
@@ -226,7 +225,7 @@ def test_restoring_follows_the_motion_of_the_analysis(
     """Where tiles overlap it is the blended one, which no tile has by itself."""
     image = photo[:96, :128]
     analysis = deblurrer.analyze(image)
-    still = Motion(*(torch.zeros_like(field) for field in analysis.coarse_motion))
+    still = analysis.coarse_motion.map(torch.zeros_like)
     mask = np.ones((96, 128), bool)
     restored = deblurrer.restore(replace(analysis, coarse_motion=still), mask=mask, execution="dense").restored
     with torch.no_grad():

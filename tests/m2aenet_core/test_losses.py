@@ -16,9 +16,8 @@ from m2aenet_core.losses import (
     ssim_loss,
     total_variation,
 )
-from m2aenet_core.models.m2aenet import M2AENetOutput
-from m2aenet_core.models.motion_analyzer import Motion
-from m2aenet_core.models.trajectory import quadratic_trajectory
+from m2aenet_core.models.network import NetworkOutput
+from m2aenet_core.models.trajectory import Motion, quadratic_trajectory
 from m2aenet_core.ops.splat import reblur
 
 SIDE, CELL = 32, 8
@@ -32,13 +31,15 @@ def batch_of(y: float = 3, x: float = 5) -> Batch:
     mask = torch.zeros(2, 1, SIDE, SIDE)
     mask[..., : SIDE // 2] = 1
     end = mask * torch.tensor([y, x]).view(1, 2, 1, 1)
-    return Batch(reblur(sharp, quadratic_trajectory(-end, end)), sharp, mask, -end, end)
+    return Batch(
+        reblur(sharp, quadratic_trajectory(-end, end)), sharp, mask, -end, end, torch.ones(len(sharp), dtype=torch.bool)
+    )
 
 
-def truth_of(batch: Batch) -> M2AENetOutput:
+def truth_of(batch: Batch) -> NetworkOutput:
     """What a perfect network would give."""
     logits = 50 * torch.cat([2 * batch.mask - 1, 1 - 2 * batch.mask], dim=1)
-    return M2AENetOutput(batch.sharp, (logits,), (batch.mask,), (Motion(batch.start, batch.end),))
+    return NetworkOutput(batch.sharp, (logits,), (batch.mask,), (Motion.of(batch.start, batch.end),))
 
 
 def test_every_term_but_roughness_is_zero_at_the_truth() -> None:
@@ -56,11 +57,11 @@ def test_every_term_but_roughness_is_zero_at_the_truth() -> None:
 def test_every_term_grows_away_from_the_truth() -> None:
     batch = batch_of()
     right = truth_of(batch)
-    wrong = M2AENetOutput(
+    wrong = NetworkOutput(
         torch.rand_like(batch.sharp),
         tuple(-logits for logits in right.blur_logits),
         right.masks,
-        tuple(Motion(3 * motion.start, -2 * motion.end) for motion in right.displacements),
+        tuple(Motion.of(3 * motion.start, -2 * motion.end) for motion in right.displacements),
     )
     at_truth, away = (compute_losses(output, batch, ALL_ONE) for output in (right, wrong))
     for name in TERMS:
@@ -127,17 +128,17 @@ def test_a_cell_blurred_in_part_is_best_predicted_by_its_share() -> None:
 def test_reblur_is_zero_without_motion_where_nothing_is_blurred() -> None:
     sharp = torch.rand(1, 3, SIDE, SIDE)
     still = torch.zeros(1, 2, SIDE // CELL, SIDE // CELL)
-    batch = Batch(sharp, sharp, *[torch.zeros(1, 1, SIDE, SIDE)] * 3)
-    assert reblur_loss(Motion(still, still), batch, 9).item() == pytest.approx(0, abs=1e-10)
+    batch = Batch(sharp, sharp, *[torch.zeros(1, 1, SIDE, SIDE)] * 3, torch.tensor([True]))
+    assert reblur_loss(Motion.of(still, still), batch, 9).item() == pytest.approx(0, abs=1e-10)
 
 
 def test_reblur_prefers_the_true_motion_to_none_and_to_the_opposite_direction() -> None:
     batch = batch_of(y=0, x=6)
     still = torch.zeros_like(batch.start)
-    across = Motion(batch.start.flip(1), batch.end.flip(1))
+    across = Motion.of(batch.start.flip(1), batch.end.flip(1))
     losses = [
         reblur_loss(motion, batch, 9).item()
-        for motion in (Motion(batch.start, batch.end), Motion(still, still), across)
+        for motion in (Motion.of(batch.start, batch.end), Motion.of(still, still), across)
     ]
     assert losses[0] < 1e-10
     assert losses[1] > 1e-3
@@ -146,13 +147,13 @@ def test_reblur_prefers_the_true_motion_to_none_and_to_the_opposite_direction() 
 
 def test_more_instants_are_taken_along_the_path() -> None:
     batch = batch_of(y=0, x=6)
-    motion = Motion(batch.start, batch.end)
+    motion = Motion.of(batch.start, batch.end)
     assert reblur_loss(motion, batch, 9) < reblur_loss(motion, batch, 3)
 
 
 def test_an_even_field_is_not_rough() -> None:
     even = torch.tensor([2.0, -1.0]).view(1, 2, 1, 1).expand(1, 2, 6, 7)
-    assert total_variation(Motion(even, -even), 9).item() == 0
+    assert total_variation(Motion.of(even, -even), 9).item() == 0
 
 
 def test_roughness_is_the_mean_step_between_neighbours_summed_over_instants() -> None:
@@ -160,7 +161,7 @@ def test_roughness_is_the_mean_step_between_neighbours_summed_over_instants() ->
     end = torch.zeros(1, 2, 6, 7)
     end[:, 1] = torch.arange(7.0)
     expected = sum(abs(s) for s in (-1, -0.5, 0, 0.5, 1)) / 2  # half of the channels are even
-    assert total_variation(Motion(-end, end), 5).item() == pytest.approx(expected)
+    assert total_variation(Motion.of(-end, end), 5).item() == pytest.approx(expected)
 
 
 @pytest.mark.parametrize("cell", [1, CELL])
@@ -169,11 +170,11 @@ def test_the_direction_of_time_does_not_matter(cell: int) -> None:
     size = SIDE // cell
     start, end = torch.randn(2, 2, size, size), torch.randn(2, 2, size, size)
     torch.testing.assert_close(
-        displacement_loss(Motion(start, end), batch), displacement_loss(Motion(end, start), batch)
+        displacement_loss(Motion.of(start, end), batch), displacement_loss(Motion.of(end, start), batch)
     )
     reversed_truth = batch._replace(start=batch.end, end=batch.start)
     torch.testing.assert_close(
-        displacement_loss(Motion(start, end), batch), displacement_loss(Motion(start, end), reversed_truth)
+        displacement_loss(Motion.of(start, end), batch), displacement_loss(Motion.of(start, end), reversed_truth)
     )
 
 
@@ -182,22 +183,22 @@ def test_the_truth_is_measured_in_pixels_of_the_motions_scale() -> None:
     size = SIDE // CELL
     end = torch.zeros(2, 2, size, size)
     end[:, 1, :, : size // 2] = 1  # 8 pixels are one cell
-    assert displacement_loss(Motion(-end, end), batch).item() == pytest.approx(0, abs=0.011)
+    assert displacement_loss(Motion.of(-end, end), batch).item() == pytest.approx(0, abs=0.011)
     # one cell wrong at both ends of half of the cells
-    assert displacement_loss(Motion(0 * end, 0 * end), batch).item() == pytest.approx(0.5, abs=0.011)
+    assert displacement_loss(Motion.of(0 * end, 0 * end), batch).item() == pytest.approx(0.5, abs=0.011)
 
 
 def test_motion_where_nothing_moves_costs_a_tenth() -> None:
     sharp = torch.rand(1, 3, SIDE, SIDE)
     nothing = torch.zeros(1, 2, SIDE, SIDE)
-    batch = Batch(sharp, sharp, nothing[:, :1], nothing, nothing)
+    batch = Batch(sharp, sharp, nothing[:, :1], nothing, nothing, torch.tensor([True]))
     motion = torch.tensor([3.0, 4.0]).view(1, 2, 1, 1).expand(1, 2, SIDE, SIDE)
-    assert displacement_loss(Motion(motion, -motion), batch).item() == pytest.approx(0.1 * 5, rel=1e-3)
+    assert displacement_loss(Motion.of(motion, -motion), batch).item() == pytest.approx(0.1 * 5, rel=1e-3)
 
 
 def test_gradients_are_finite_at_the_truth() -> None:
     batch = batch_of()
     start, end = batch.start.clone().requires_grad_(), batch.end.clone().requires_grad_()
-    displacement_loss(Motion(start, end), batch).backward()
+    displacement_loss(Motion.of(start, end), batch).backward()
     assert start.grad is not None
     assert torch.isfinite(start.grad).all()

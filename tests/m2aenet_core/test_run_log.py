@@ -11,8 +11,8 @@ import torch
 from PIL import Image
 
 from m2aenet_core.data.sample import Batch
-from m2aenet_core.models.m2aenet import M2AENetOutput
-from m2aenet_core.models.motion_analyzer import Motion
+from m2aenet_core.models.network import NetworkOutput
+from m2aenet_core.models.trajectory import Motion
 from m2aenet_core.pixels import to_uint8
 from m2aenet_core.run_log import COLUMNS, RunLog, preview, validation_metrics
 
@@ -88,18 +88,18 @@ def truth() -> Batch:
     mask[0, :, 8:24, 8:24] = 1
     end = mask * torch.tensor([0.0, 4.0]).view(1, 2, 1, 1)
     blur = torch.where(mask > 0, sharp.roll(3, dims=3), sharp)
-    return Batch(blur, sharp, mask, -end, end)
+    return Batch(blur, sharp, mask, -end, end, torch.ones(len(blur), dtype=torch.bool))
 
 
-def outputs(restored: torch.Tensor, batch: Batch, sign: float = 1) -> list[M2AENetOutput]:
+def outputs(restored: torch.Tensor, batch: Batch, sign: float = 1) -> list[NetworkOutput]:
     """What a network with perfect masks and motion gives, with another restored image."""
     logits = 50 * sign * torch.cat([2 * batch.mask - 1, 1 - 2 * batch.mask], dim=1)
     return [
-        M2AENetOutput(
+        NetworkOutput(
             restored[i : i + 1],
             (logits[i : i + 1],),
             (batch.mask[i : i + 1],),
-            (Motion(batch.start[i : i + 1], batch.end[i : i + 1]),),
+            (Motion.of(batch.start[i : i + 1], batch.end[i : i + 1]),),
         )
         for i in range(len(restored))
     ]
@@ -137,7 +137,7 @@ def test_masks_and_motion_are_compared_at_full_size() -> None:
     small = [
         output._replace(
             blur_logits=(output.blur_logits[0][..., 4::8, 4::8],),
-            displacements=(Motion(*(field[..., 4::8, 4::8] / 8 for field in output.displacements[0])),),
+            displacements=(output.displacements[0].map(lambda field: field[..., 4::8, 4::8] / 8),),
         )
         for output in outputs(batch.blur, batch)
     ]

@@ -22,7 +22,7 @@ def model() -> M2AENet:
     with torch.no_grad():
         for parameter in network.parameters():
             parameter.add_(0.2 * torch.randn_like(parameter))
-        decision = network.mask_predictor.decide[-1]
+        decision = network.mask_predictors["3"].decide[-1]
         decision.weight.mul_(20)
         decision.bias.zero_()
     return network.eval()

@@ -1,109 +1,141 @@
 """M2AENet: NAFNet that predicts where blur is, prunes sharp pixels and follows each pixel's motion.
 
-Mask predictor, intra-motion analyzer and M2AS blocks sit at the fourth encoder stage (Appendix A). Everything
-before that stage does not depend on the threshold: `analyze` computes it once, `restore` runs the rest.
+Mask predictor, intra-motion analyzer and M2AS blocks sit at the fourth encoder stage (Appendix A), or at every scale
+(main text). At the fourth stage everything before it does not depend on the threshold: `analyze` computes it once,
+`restore` runs the rest. At every scale each decision depends on the ones before: `restore` runs the whole network.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import NamedTuple
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Literal
 
+import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
+from m2aenet_core.errors import InputError
+from m2aenet_core.models.layer_macs import analyzer_macs, block_macs, down_macs, edge_macs, predictor_macs, up_macs
 from m2aenet_core.models.layers import downsample, upsample
-from m2aenet_core.models.m2as_block import M2ASStage
-from m2aenet_core.models.mask_predictor import MaskPredictor, sample_mask, threshold_mask
-from m2aenet_core.models.motion_analyzer import Motion, MotionAnalyzer
-from m2aenet_core.models.nafnet import nafblocks
-from m2aenet_core.models.trajectory_conv import trajectory_taps
+from m2aenet_core.models.m2as_block import MASK_POSITIONS, Guide, M2ASStage
+from m2aenet_core.models.mask_predictor import (
+    MaskPredictor,
+    PredictorForm,
+    blur_probability,
+    sample_mask,
+    threshold_mask,
+)
+from m2aenet_core.models.motion_analyzer import MotionAnalyzer
+from m2aenet_core.models.nafnet import LIVE_VALUES, NAFNet, check_blocks, nafblocks
+from m2aenet_core.models.network import Decision, Encoded, Network, NetworkOutput, Restored
+from m2aenet_core.models.trajectory import Motion, TrajectoryForm
+from m2aenet_core.models.trajectory_conv import kernel_side, trajectory_taps
 from m2aenet_core.ops.padding import pad_to_multiple
+from m2aenet_core.ops.resize import resize_displacement, resize_image, shrink_mask
 from m2aenet_core.ops.sparse import kept_pixels
 
 
 @dataclass(frozen=True)
 class M2AENetConfig:
-    """Size of an M2AENet. The defaults are the paper's network: 17,437,865 parameters."""
+    """Size and form of an M2AENet. The defaults are Appendix A's network: 17,437,865 parameters.
+
+    Raises InputError for values that do not fit together.
+    """
 
     width: int = 32
     """Channels at full resolution; doubled at each of the four scales below."""
     encoder_blocks: tuple[int, ...] = (1, 1, 1, 28)
-    """Blocks of each encoder stage; those of the last stage are M2AS blocks."""
+    """Blocks of each encoder stage."""
     middle_blocks: int = 1
     """Blocks at the lowest resolution."""
     decoder_blocks: tuple[int, ...] = (1, 1, 1, 1)
     """Blocks of each decoder stage, from the lowest resolution up."""
+    scales: Literal["fourth", "every"] = "fourth"
+    """Where masks and motion are used: at the last encoder stage, or at every scale of encoder, middle and decoder."""
+    predictor: PredictorForm = "lmdvit"
+    """Form of the mask predictor's embedding."""
+    use_mask: bool = True
+    """Predict where blur is, and skip the rest."""
+    use_motion: bool = True
+    """Predict how pixels moved, and convolve along it."""
+    mask_positions: tuple[int, ...] = (1,)
+    """Convolutions of a block that skip sharp pixels, of 1, 2 and 3 (Figure 7)."""
+    trajectory: TrajectoryForm = "quadratic"
+    """Form of the trajectory: quadratic (eq. 4), linear (eq. 12), or learnable, a displacement for each tap."""
+    taps: int = 9
+    """Taps of the motion-aware convolution (N1), the square of an odd number."""
+    temperature: float = 1.0
+    """Temperature of the Gumbel-Softmax that draws masks in training."""
+    threshold: float = 0.5
+    """Probability above which a pixel counts as blurred where none is given (epsilon)."""
+
+    def __post_init__(self) -> None:
+        check_blocks(self.encoder_blocks, self.decoder_blocks)
+        try:
+            kernel_side(self.taps)
+        except ValueError as error:
+            raise InputError(str(error)) from error
+        if not self.mask_positions or not set(self.mask_positions) <= set(MASK_POSITIONS):
+            raise InputError(f"mask_positions {list(self.mask_positions)} are not some of {list(MASK_POSITIONS)}")
+        if self.temperature <= 0 or not 0 <= self.threshold <= 1:
+            raise InputError("the temperature must be above 0, and the threshold from 0 to 1")
+
+    @classmethod
+    def fourth_stage(cls, **changes: Any) -> M2AENetConfig:
+        """Give Appendix A's network: predictor and analyzer at the fourth encoder stage, 17,437,865 parameters."""
+        return replace(cls(), **changes)
+
+    @classmethod
+    def every_scale(cls, **changes: Any) -> M2AENetConfig:
+        """Give the main text's network: predictor and analyzer at each encoder scale, 17,440,371 parameters."""
+        return replace(cls(scales="every", predictor="dynamicvit"), **changes)
 
 
-class Encoded(NamedTuple):
-    """What does not depend on the threshold.
+class M2AENet(Network):
+    """The whole network; (B, 3, H, W) in [0, 1], any height and width.
 
-    image (B, 3, H, W), height and width multiples of `size_multiple`; skips: output of each encoder stage before
-    the last; features: input of the last encoder stage; blur_logits (B, 2, h, w) and motion at that stage's scale.
+    Its layers bear NAFNet's names; `mask_predictors` and `motion_analyzers` are keyed by the scale they belong to.
     """
 
-    image: Tensor
-    skips: tuple[Tensor, ...]
-    features: Tensor
-    blur_logits: Tensor
-    motion: Motion
-
-    def crop(self, top: int, left: int, height: int, width: int) -> Encoded:
-        """Give a rectangle of the image and of everything computed from it.
-
-        All four numbers in image pixels, multiples of the model's `size_multiple`.
-        """
-
-        def cut(tensor: Tensor) -> Tensor:
-            step = self.image.shape[-1] // tensor.shape[-1]
-            rows = slice(top // step, (top + height) // step)
-            return tensor[..., rows, left // step : (left + width) // step]
-
-        return Encoded(
-            image=cut(self.image),
-            skips=tuple(cut(skip) for skip in self.skips),
-            features=cut(self.features),
-            blur_logits=cut(self.blur_logits),
-            motion=Motion(cut(self.motion.start), cut(self.motion.end)),
-        )
-
-
-class M2AENetOutput(NamedTuple):
-    """restored (B, 3, H, W); for each scale that has a predictor: blur_logits, the mask used, displacements."""
-
-    restored: Tensor
-    blur_logits: tuple[Tensor, ...]
-    masks: tuple[Tensor, ...]
-    displacements: tuple[Motion, ...]
-
-
-class M2AENet(nn.Module):
-    """The whole network; (B, 3, H, W) in [0, 1], any height and width."""
+    config: M2AENetConfig
 
     def __init__(self, config: M2AENetConfig | None = None) -> None:
         super().__init__()
-        config = config or M2AENetConfig()
-        if len(config.encoder_blocks) != len(config.decoder_blocks):
-            raise ValueError("encoder_blocks and decoder_blocks need one number for each scale")
-        self.config = config
+        self.config = config = config or M2AENetConfig()
         scales = len(config.encoder_blocks)
         channels = [config.width * 2**scale for scale in range(scales + 1)]
-        self.motion_scale = scales - 1
         self.size_multiple = 2**scales
-        motion_channels = channels[self.motion_scale]
+        self.cell_px = 2 ** (scales - 1)
+        self.has_mask, self.has_motion = config.use_mask, config.use_motion
+        self.live_values = LIVE_VALUES * config.width
+        is_guided = config.use_mask or config.use_motion
+        self.decides_along = is_guided and config.scales == "every"
+        self.guided_scales = range(0 if self.decides_along else scales - 1, scales) if is_guided else range(0)
 
         self.intro = nn.Conv2d(3, config.width, 3, padding=1)
         self.encoders = nn.ModuleList(
-            nafblocks(c, count) for c, count in zip(channels[:-2], config.encoder_blocks[:-1], strict=True)
+            self._stage(c, count, scale in self.guided_scales)
+            for scale, (c, count) in enumerate(zip(channels[:-1], config.encoder_blocks, strict=True))
         )
         self.downs = nn.ModuleList(downsample(c) for c in channels[:-1])
-        self.mask_predictor = MaskPredictor(motion_channels)
-        self.motion_analyzer = MotionAnalyzer(motion_channels)
-        self.motion_stage = M2ASStage(motion_channels, config.encoder_blocks[-1])
-        self.middle = nafblocks(channels[-1], config.middle_blocks)
+        self.mask_predictors = nn.ModuleDict(
+            {
+                str(scale): MaskPredictor(channels[scale], config.predictor)
+                for scale in self._predicting(config.use_mask)
+            }
+        )
+        self.motion_analyzers = nn.ModuleDict(
+            {
+                str(scale): MotionAnalyzer(channels[scale], config.trajectory, config.taps)
+                for scale in self._predicting(config.use_motion)
+            }
+        )
+        self.middle = self._stage(channels[-1], config.middle_blocks, self.decides_along)
         self.ups = nn.ModuleList(upsample(c) for c in channels[:0:-1])
         self.decoders = nn.ModuleList(
-            nafblocks(c, count) for c, count in zip(channels[-2::-1], config.decoder_blocks, strict=True)
+            self._stage(c, count, self.decides_along)
+            for c, count in zip(channels[-2::-1], config.decoder_blocks, strict=True)
         )
         self.ending = nn.Conv2d(config.width, 3, 3, padding=1)
         # the network begins as the identity: restored = blur + 0
@@ -111,41 +143,242 @@ class M2AENet(nn.Module):
         assert self.ending.bias is not None
         nn.init.zeros_(self.ending.bias)
 
-    def forward(self, blur: Tensor, threshold: float | Tensor = 0.5) -> M2AENetOutput:
-        """Encode, decide the mask, restore: dense evaluation, as training uses it.
+    @classmethod
+    def from_nafnet(cls, nafnet: NAFNet, config: M2AENetConfig | None = None) -> M2AENet:
+        """Give the network that begins as a trained NAFNet: with every pixel kept, its output is NAFNet's.
 
-        In training mode the mask is drawn (eq. 2); in evaluation mode it is the probability against the
-        threshold (eq. 3).
+        Only the form is taken from `config`; the size is NAFNet's. The motion-aware convolutions begin as the
+        identity (centre tap alone), the displacements at zero.
+        """
+        size = nafnet.config
+        config = replace(
+            config or M2AENetConfig(),
+            width=size.width,
+            encoder_blocks=size.encoder_blocks,
+            middle_blocks=size.middle_blocks,
+            decoder_blocks=size.decoder_blocks,
+        )
+        network = cls(config)
+        state = network.state_dict()
+        for name, tensor in state.items():
+            if "trajectory_conv." in name or name.startswith("motion_analyzers."):
+                tensor.zero_()
+            if name.endswith("trajectory_conv.weight"):
+                tensor[..., tensor.shape[-2] // 2, tensor.shape[-1] // 2] = 1
+        network.load_state_dict(state | nafnet.state_dict())
+        return network.eval()
+
+    def _predicting(self, is_used: bool) -> range:
+        return self.guided_scales if is_used else range(0)
+
+    def _stage(self, channels: int, count: int, is_guided: bool) -> nn.Sequential:
+        if not is_guided:
+            return nafblocks(channels, count)
+        config = self.config
+        positions = config.mask_positions if config.use_mask else ()
+        return M2ASStage(channels, count, positions, config.taps if config.use_motion else 0)
+
+    def forward(self, blur: Tensor, threshold: float | Tensor | None = None) -> NetworkOutput:
+        """Encode, decide the masks, restore: dense evaluation, as training uses it.
+
+        In training mode the masks are drawn (eq. 2); in evaluation mode they are the probability against the
+        threshold (eq. 3), by default the config's. Logits, masks and displacements are those of each guided scale.
         """
         height, width = blur.shape[-2:]
-        encoded = self.analyze(pad_to_multiple(blur, self.size_multiple))
-        logits = encoded.blur_logits
-        mask = sample_mask(logits) if self.training else threshold_mask(logits, threshold)
-        restored = self.restore(encoded, mask)[..., :height, :width]
-        return M2AENetOutput(restored, (logits,), (mask,), (encoded.motion,))
+        image = pad_to_multiple(blur, self.size_multiple)
+        limit = self.config.threshold if threshold is None else threshold
+        all_logits: list[Tensor] = []
+        masks: list[Tensor] = []
+        motions: list[Motion] = []
+
+        def guide(scale: int, features: Tensor) -> Guide:
+            logits, motion = self._look(scale, features)
+            mask = None
+            if logits is not None:
+                mask = sample_mask(logits, self.config.temperature) if self.training else threshold_mask(logits, limit)
+                all_logits.append(logits)
+                masks.append(mask)
+            if motion is not None:
+                motions.append(motion)
+            return self._guide(mask, motion)
+
+        restored = self._run(image, self.intro(image), [], guide)[..., :height, :width]
+        return NetworkOutput(restored, tuple(all_logits), tuple(masks), tuple(motions))
 
     def analyze(self, image: Tensor) -> Encoded:
-        """Encode to the fourth stage, predict blur and motion. Height and width: multiples of size_multiple."""
+        """Encode to the last encoder stage, predict blur and motion. Height and width: multiples of size_multiple.
+
+        At every scale, decisions on the way are taken at the config's threshold; the blur probability given is the
+        mean over the scales, the motion that of the last.
+        """
         features = self.intro(image)
-        skips = []
+        if self.decides_along:
+            return self._analyze_along(image, features)
+        skips: list[Tensor] = []
         for encoder, down in zip(self.encoders, self.downs, strict=False):
+            if len(skips) == len(self.encoders) - 1:
+                break
             features = encoder(features)
             skips.append(features)
             features = down(features)
-        logits, motion = self.mask_predictor(features), self.motion_analyzer(features)
-        return Encoded(image, tuple(skips), features, logits, motion)
+        logits, motion = self._look(len(skips), features) if len(self.guided_scales) else (None, None)
+        return Encoded(image, logits, motion, tuple(skips), features)
 
-    def restore(self, encoded: Encoded, mask: Tensor, *, pruned: bool = False) -> Tensor:
-        """Give the restored image for a mask (B, 1, h, w) at the motion scale.
+    def _analyze_along(self, image: Tensor, features: Tensor) -> Encoded:
+        probabilities, motion = [], None
+        masks: list[Tensor] = []
+        size = (image.shape[-2] // self.cell_px, image.shape[-1] // self.cell_px)
+        for scale in range(len(self.encoders)):
+            guide = None
+            if scale in self.guided_scales:
+                logits, motion = self._look(scale, features)
+                mask = None if logits is None else threshold_mask(logits, self.config.threshold)
+                if logits is not None and mask is not None:
+                    probabilities.append(resize_image(blur_probability(logits.float()), size))
+                    masks.append(mask)
+                guide = self._guide(mask, motion, pruned=True)
+            if scale < len(self.encoders) - 1:
+                features = self.downs[scale](_apply(self.encoders[scale], features, guide))
+        logits = None
+        if probabilities:
+            mean = torch.stack(probabilities).mean(dim=0).clamp(1e-6, 1 - 1e-6)
+            logits = torch.cat([mean, 1 - mean], dim=1).log()
+        return Encoded(image, logits, motion, masks=tuple(masks))
+
+    def restore(self, encoded: Encoded, decision: Decision, *, pruned: bool = False) -> Restored:
+        """Give the restored image for a threshold, or for a mask (B, 1, h, w) of cells of `cell_px` pixels.
 
         pruned: compute blurred pixels alone inside the M2AS blocks (Figure 2c); equal to dense up to rounding.
         """
-        taps = trajectory_taps(encoded.motion)
-        kept = kept_pixels(mask) if pruned else None
-        motion_features = self.motion_stage(encoded.features, mask, taps, kept)
-        features = self.middle(self.downs[-1](motion_features))
-        skips = (*encoded.skips, motion_features)
-        for up, decoder, skip in zip(self.ups, self.decoders, reversed(skips), strict=True):
-            features = decoder(up(features) + skip)
-        restored: Tensor = self.ending(features) + encoded.image
+        masks: list[Tensor] = []
+
+        def guide(scale: int, features: Tensor) -> Guide:
+            if self.decides_along:
+                logits, motion = self._look(scale, features)
+            else:
+                logits, motion = encoded.blur_logits, encoded.motion
+            mask = None
+            if logits is not None:
+                size = (features.shape[-2], features.shape[-1])
+                mask = _cells_at(decision, size) if isinstance(decision, Tensor) else threshold_mask(logits, decision)
+                masks.append(mask)
+            return self._guide(mask, motion, pruned=pruned)
+
+        features = self.intro(encoded.image) if encoded.features is None else encoded.features
+        restored = self._run(encoded.image, features, list(encoded.skips), guide)
+        return Restored(restored, tuple(masks))
+
+    # -- the flow of the network -------------------------------------------------------------------------------
+
+    def _look(self, scale: int, features: Tensor) -> tuple[Tensor | None, Motion | None]:
+        """Give blur logits and motion at a guided scale, each None where the network has none."""
+        logits = self.mask_predictors[str(scale)](features) if self.has_mask else None
+        motion = self.motion_analyzers[str(scale)](features) if self.has_motion else None
+        return logits, motion
+
+    def _guide(self, mask: Tensor | None, motion: Motion | None, *, pruned: bool = False) -> Guide:
+        taps = None if motion is None else trajectory_taps(motion, self.config.taps)
+        return Guide(mask, taps, kept_pixels(mask) if pruned and mask is not None else None, motion)
+
+    def _run(
+        self, image: Tensor, features: Tensor, skips: list[Tensor], make_guide: Callable[[int, Tensor], Guide]
+    ) -> Tensor:
+        """Go on from the features of encoder stage number `len(skips)` to the restored image."""
+        guides: dict[int, Guide] = {}
+        for scale in range(len(skips), len(self.encoders)):
+            if scale in self.guided_scales:
+                guides[scale] = make_guide(scale, features)
+            features = _apply(self.encoders[scale], features, guides.get(scale))
+            skips.append(features)
+            features = self.downs[scale](features)
+        features = _apply(self.middle, features, self._halved(guides) if self.decides_along else None)
+        for step, (up, decoder) in enumerate(zip(self.ups, self.decoders, strict=True), start=1):
+            scale = len(self.encoders) - step
+            guide = guides[scale] if self.decides_along else None
+            features = _apply(decoder, up(features) + skips[scale], guide)
+        restored: Tensor = self.ending(features) + image
         return restored
+
+    def _halved(self, guides: dict[int, Guide]) -> Guide:
+        """Give the guide of the middle blocks: the last scale's, at half its size."""
+        last = guides[max(guides)]
+        mask = None if last.mask is None else shrink_mask(last.mask, 2)
+        motion = None
+        if last.motion is not None:
+            size = (last.motion.field.shape[-2] // 2, last.motion.field.shape[-1] // 2)
+            motion = last.motion.map(lambda field: resize_displacement(field, size))
+        return self._guide(mask, motion, pruned=last.kept is not None)
+
+    # -- counting ----------------------------------------------------------------------------------------------
+
+    def decision_grids(self, height: int, width: int) -> tuple[tuple[int, int], ...]:
+        """Give height and width of the mask of each guided scale."""
+        if not self.has_mask:
+            return ()
+        return tuple((height >> scale, width >> scale) for scale in self.guided_scales)
+
+    def analyze_macs(self, height: int, width: int, masks: Sequence[Tensor] = ()) -> int:
+        """Give the convolution multiply-adds of `analyze` at the padded size."""
+        pixels = height * width
+        total = float(edge_macs(self.config.width, pixels))
+        stages = len(self.config.encoder_blocks)
+        by_scale = dict(zip(self.guided_scales, masks, strict=False))
+        for scale in range(stages):
+            total += self._look_macs(scale, pixels)
+            if scale < stages - 1:
+                total += self._encoder_macs(scale, pixels, by_scale.get(scale))
+        return round(total)
+
+    def restore_macs(self, height: int, width: int, masks: Sequence[Tensor] | None = None) -> int:
+        """Give the convolution multiply-adds of `restore` at the padded size.
+
+        masks: those of each guided scale, or None for dense evaluation.
+        """
+        config, pixels, stages = self.config, height * width, len(self.config.encoder_blocks)
+        by_scale = dict(zip(self.guided_scales, masks or (), strict=False))
+        total = float(edge_macs(config.width, pixels))
+        if self.decides_along:
+            # nothing is kept from the analysis
+            total += edge_macs(config.width, pixels) + sum(self._look_macs(scale, pixels) for scale in range(stages))
+        for scale in range(0 if self.decides_along else stages - 1, stages):
+            total += self._encoder_macs(scale, pixels, by_scale.get(scale))
+        after = by_scale if self.decides_along else {}
+        last = after.get(stages - 1)
+        total += config.middle_blocks * self._block_macs(
+            stages, pixels, self.decides_along, None if last is None else shrink_mask(last, 2)
+        )
+        for scale, blocks in enumerate(reversed(config.decoder_blocks)):
+            total += up_macs(config.width << scale, pixels >> (2 * scale))
+            total += blocks * self._block_macs(scale, pixels, self.decides_along, after.get(scale))
+        return round(total)
+
+    def _encoder_macs(self, scale: int, pixels: int, mask: Tensor | None) -> float:
+        blocks = self.config.encoder_blocks[scale]
+        down = down_macs(self.config.width << scale, pixels >> (2 * scale))
+        return blocks * self._block_macs(scale, pixels, scale in self.guided_scales, mask) + down
+
+    def _block_macs(self, scale: int, pixels: int, is_guided: bool, mask: Tensor | None) -> float:
+        config, channels, here = self.config, self.config.width << scale, pixels >> (2 * scale)
+        if not is_guided:
+            return block_macs(channels, here)
+        positions = config.mask_positions if config.use_mask else ()
+        return block_macs(channels, here, positions, config.taps if config.use_motion else 0, mask)
+
+    def _look_macs(self, scale: int, pixels: int) -> int:
+        channels, here, total = self.config.width << scale, pixels >> (2 * scale), 0
+        if str(scale) in self.mask_predictors:
+            total += predictor_macs(channels, here, 2 if self.config.predictor == "lmdvit" else 1)
+        if str(scale) in self.motion_analyzers:
+            outputs = 2 * (self.config.taps if self.config.trajectory == "learnable" else 2)
+            total += analyzer_macs(channels, here, outputs)
+        return total
+
+
+def _apply(stage: nn.Module, features: Tensor, guide: Guide | None) -> Tensor:
+    out: Tensor = stage(features) if guide is None else stage(features, guide)
+    return out
+
+
+def _cells_at(mask: Tensor, size: tuple[int, int]) -> Tensor:
+    """Give a mask of cells at a scale at least as fine."""
+    return mask if tuple(mask.shape[-2:]) == size else F.interpolate(mask, size=size, mode="nearest")

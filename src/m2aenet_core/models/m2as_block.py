@@ -2,54 +2,76 @@
 
 from __future__ import annotations
 
-import torch
+from collections.abc import Iterable
+from typing import NamedTuple
+
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from m2aenet_core.models.layers import ChannelAttention, LayerNorm2d, simple_gate
+from m2aenet_core.models.layers import simple_gate
+from m2aenet_core.models.nafnet import NAFBlock
+from m2aenet_core.models.trajectory import Motion
 from m2aenet_core.models.trajectory_conv import TrajectoryConv
 from m2aenet_core.ops.sampling import TapTable
 from m2aenet_core.ops.sparse import KeptPixels, depthwise_at_kept, gather, scatter
 
+MASK_POSITIONS = (1, 2, 3)
 
-class M2ASBlock(nn.Module):
+
+class Guide(NamedTuple):
+    """What the blocks of a scale share: where to compute and along what.
+
+    mask (B, 1, H, W), 1 = blurred, or None for blocks without a mask; taps of the motion-aware convolution, or None
+    for blocks without motion; kept, made from the mask, for pruned evaluation, or None for dense; motion that the
+    taps were made from.
+    """
+
+    mask: Tensor | None
+    taps: TapTable | None
+    kept: KeptPixels | None = None
+    motion: Motion | None = None
+
+
+class M2ASBlock(NAFBlock):
     """NAFBlock whose first convolutions skip sharp pixels and whose second half follows the motion.
+
+    mask_positions: the convolutions that skip sharp pixels, numbered as in Figure 7: (1) the first 1x1 with the
+    depthwise 3x3, which is the paper's choice, (2) the 1x1 after the attention, (3) the 1x1 of the second half;
+    none for the network without masks. taps: of the motion-aware convolution (N1), 0 for the network without motion.
 
     beta and gamma, which eq. (5) and (6) leave out, are kept from NAFNet: the published parameter count holds
     with them, and the block is the identity at initialisation.
     """
 
-    def __init__(self, channels: int) -> None:
-        super().__init__()
-        self.norm1 = LayerNorm2d(channels)
-        self.expand1 = nn.Conv2d(channels, 2 * channels, 1)
-        self.depthwise = nn.Conv2d(2 * channels, 2 * channels, 3, padding=1, groups=2 * channels)
-        self.attention = ChannelAttention(channels)
-        self.project1 = nn.Conv2d(channels, channels, 1)
-        self.norm2 = LayerNorm2d(channels)
-        self.expand2 = nn.Conv2d(channels, 2 * channels, 1)
-        self.trajectory_conv = TrajectoryConv(2 * channels)
-        self.project2 = nn.Conv2d(channels, channels, 1)
-        self.beta = nn.Parameter(torch.zeros(1, channels, 1, 1))
-        self.gamma = nn.Parameter(torch.zeros(1, channels, 1, 1))
+    def __init__(self, channels: int, mask_positions: Iterable[int] = (1,), taps: int = 9) -> None:
+        super().__init__(channels)
+        self.mask_positions = frozenset(mask_positions)
+        self.trajectory_conv = TrajectoryConv(2 * channels, taps) if taps else None
 
-    def forward(self, features: Tensor, mask: Tensor, taps: TapTable, kept: KeptPixels | None = None) -> Tensor:
+    def forward(self, features: Tensor, guide: Guide) -> Tensor:  # type: ignore[override]
         """Give the features (B, C, H, W) after both halves, eq. (5) and (6).
 
-        mask (B, 1, H, W): 1 = blurred. With `kept` (made from the same mask) the first half computes at blurred
-        pixels alone; without, everywhere, multiplied by the mask. Both are equal up to rounding.
+        With `guide.kept` masked convolutions compute at blurred pixels alone; without, everywhere, multiplied by the
+        mask. Both are equal up to rounding.
         """
-        normed = self.norm1(features)
-        gated = self._gated_dense(normed, mask) if kept is None else self._gated_pruned(normed, kept)
-        middle: Tensor = features + self.beta * self.project1(self.attention(gated))
-        moved = self.trajectory_conv(self.expand2(self.norm2(middle)), taps)
-        out: Tensor = middle + self.gamma * self.project2(simple_gate(moved))
+        attended = self.attention(self._gated(self.norm1(features), guide))
+        middle: Tensor = features + self.beta * self._pointwise(2, self.project1, attended, guide)
+        expanded = self._pointwise(3, self.expand2, self.norm2(middle), guide)
+        if self.trajectory_conv is not None:
+            assert guide.taps is not None
+            expanded = self.trajectory_conv(expanded, guide.taps)
+        out: Tensor = middle + self.gamma * self.project2(simple_gate(expanded))
         return out
 
-    def _gated_dense(self, normed: Tensor, mask: Tensor) -> Tensor:
+    def _gated(self, normed: Tensor, guide: Guide) -> Tensor:
+        """Give the gate of Conv(f1) * m + Rep(f1) * (1 - m), position (1)."""
+        if guide.mask is None or 1 not in self.mask_positions:
+            return simple_gate(self.depthwise(self.expand1(normed)))
+        if guide.kept is not None:
+            return self._gated_pruned(normed, guide.kept)
         convolved = simple_gate(self.depthwise(self.expand1(normed)))
         # Rep(f1) gated is f1 * f1; gating before mixing is the same, since the mask is 0 or 1
-        return convolved * mask + normed.square() * (1 - mask)
+        return convolved * guide.mask + normed.square() * (1 - guide.mask)
 
     def _gated_pruned(self, normed: Tensor, kept: KeptPixels) -> Tensor:
         # the 1x1 runs on the dilated mask: the depthwise kernel reads its neighbours
@@ -58,16 +80,27 @@ class M2ASBlock(nn.Module):
         convolved = depthwise_at_kept(rows, self.depthwise.weight, self.depthwise.bias, kept)
         return scatter(normed.square(), kept.kept, simple_gate(convolved))
 
+    def _pointwise(self, position: int, layer: nn.Conv2d, inputs: Tensor, guide: Guide) -> Tensor:
+        """Convolve 1x1; at a masked position, sharp pixels repeat their channels instead."""
+        if guide.mask is None or position not in self.mask_positions:
+            out: Tensor = layer(inputs)
+            return out
+        repeated = inputs.repeat(1, layer.out_channels // layer.in_channels, 1, 1)
+        if guide.kept is None:
+            return layer(inputs) * guide.mask + repeated * (1 - guide.mask)
+        rows = F.linear(gather(inputs, guide.kept.kept), layer.weight.flatten(1), layer.bias)
+        return scatter(repeated, guide.kept.kept, rows)
 
-class M2ASStage(nn.Module):
-    """M2AS blocks in a row that share one mask, one set of taps and one list of kept pixels."""
 
-    def __init__(self, channels: int, count: int) -> None:
-        super().__init__()
-        self.blocks = nn.ModuleList(M2ASBlock(channels) for _ in range(count))
+class M2ASStage(nn.Sequential):
+    """M2AS blocks in a row that share one guide."""
 
-    def forward(self, features: Tensor, mask: Tensor, taps: TapTable, kept: KeptPixels | None = None) -> Tensor:
+    def __init__(self, channels: int, count: int, mask_positions: Iterable[int] = (1,), taps: int = 9) -> None:
+        positions = tuple(mask_positions)
+        super().__init__(*(M2ASBlock(channels, positions, taps) for _ in range(count)))
+
+    def forward(self, features: Tensor, guide: Guide) -> Tensor:  # type: ignore[override]
         """Give the features (B, C, H, W) after all blocks."""
-        for block in self.blocks:
-            features = block(features, mask, taps, kept)
+        for block in self:
+            features = block(features, guide)
         return features

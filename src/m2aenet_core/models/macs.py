@@ -1,55 +1,38 @@
-"""Multiply-adds of a network, counted from its layers."""
+"""Multiply-adds of a whole network, for tables and plans."""
 
 from __future__ import annotations
 
-from m2aenet_core.models.m2aenet import M2AENet, M2AENetConfig
+import math
+
+import torch
+from torch import Tensor
+
+from m2aenet_core.models.network import Network
 from m2aenet_core.ops.padding import round_up
 
 
-def analyze_macs(model: M2AENet, height: int, width: int) -> int:
-    """Give the convolution multiply-adds of `analyze` at the padded size."""
-    config = model.config
-    pixels, _ = _padded_pixels(config, height, width)
-    total = 27 * config.width * pixels
-    for scale, blocks in enumerate(config.encoder_blocks[:-1]):
-        channels, here = config.width << scale, pixels >> (2 * scale)
-        total += blocks * _block_macs(channels, here) + _down_macs(channels, here)
-    channels, here = config.width << model.motion_scale, pixels >> (2 * model.motion_scale)
-    predictor = 2 * channels**2 + channels**2 // 2 + channels**2 // 8 + channels // 2
-    return total + here * (predictor + 36 * channels)
+def count_macs(model: Network, height: int, width: int, density: float = 1.0) -> int:
+    """Give the multiply-adds of restoring an image whose share `density` in [0, 1] is blurred.
 
-
-def restore_macs(model: M2AENet, height: int, width: int, kept: float, dilated: float) -> int:
-    """Give the convolution multiply-adds of `restore` at the padded size.
-
-    kept, dilated: share of blurred pixels at the motion scale, and of the same mask dilated by one pixel; both 1
-    for dense evaluation. Looking up the taps of the motion-aware convolution is not counted, their sum is.
+    Counted at the padded size, as the network evaluates pruned: what is blurred is taken as one ellipse in the middle,
+    whose border decides how much the dilated mask adds. For networks with the masks at one stage this is analysis
+    and restoration; networks that decide along run as a whole in restoration.
     """
-    config = model.config
-    pixels, scales = _padded_pixels(config, height, width)
-    channels, here = config.width << model.motion_scale, pixels >> (2 * model.motion_scale)
-    pruned = 2 * channels**2 * dilated + 18 * channels * kept
-    always = 4 * channels**2 + 18 * channels
-    total = config.encoder_blocks[-1] * (here * (pruned + always) + channels**2)
-    total += _down_macs(channels, here)
-    lowest = pixels >> (2 * scales)
-    total += config.middle_blocks * _block_macs(config.width << scales, lowest)
-    for step, blocks in enumerate(config.decoder_blocks):
-        scale = scales - 1 - step
-        channels, here = config.width << scale, pixels >> (2 * scale)
-        # the 1x1 convolution before the pixel shuffle: 2C -> 4C at the smaller size
-        total += 8 * channels**2 * (here // 4) + blocks * _block_macs(channels, here)
-    return round(total + 27 * config.width * pixels)
+    if not 0 <= density <= 1:
+        raise ValueError(f"the density is {density}; give a number from 0 to 1")
+    height, width = (round_up(side, model.size_multiple) for side in (height, width))
+    masks = [ellipse_mask(*grid, density) for grid in model.decision_grids(height, width)]
+    restoration = model.restore_macs(height, width, masks if model.has_mask else None)
+    return restoration if model.decides_along else restoration + model.analyze_macs(height, width)
 
 
-def _padded_pixels(config: M2AENetConfig, height: int, width: int) -> tuple[int, int]:
-    scales = len(config.encoder_blocks)
-    return round_up(height, 2**scales) * round_up(width, 2**scales), scales
-
-
-def _block_macs(channels: int, pixels: int) -> int:
-    return pixels * (6 * channels**2 + 18 * channels) + channels**2
-
-
-def _down_macs(channels: int, pixels: int) -> int:
-    return 8 * channels**2 * (pixels // 4)
+def ellipse_mask(height: int, width: int, density: float) -> Tensor:
+    """Give a mask (1, 1, H, W) whose share `density` nearest to the middle is 1."""
+    y = torch.arange(height, dtype=torch.float64).view(-1, 1) - (height - 1) / 2
+    x = torch.arange(width, dtype=torch.float64) - (width - 1) / 2
+    # measured along the sides, so that the ellipse fits as long as it can
+    stretch = math.sqrt(height / width)
+    distance = ((y / stretch) ** 2 + (x * stretch) ** 2).flatten()
+    mask = torch.zeros(height * width)
+    mask[distance.argsort()[: round(density * height * width)]] = 1
+    return mask.view(1, 1, height, width)

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+
+PredictorForm = Literal["lmdvit", "dynamicvit"]
 
 # softmax((1.5, -1.5)) = 0.95: at the first step nearly every pixel is kept, so that the blocks see gradients
 _KEEP_LOGIT = 1.5
@@ -13,18 +17,21 @@ _KEEP_LOGIT = 1.5
 class MaskPredictor(nn.Module):
     """Per-pixel logits of (blurred, sharp), from local features and their global mean (eq. 1).
 
-    The form is LMD-ViT's: half of the embedded channels stay local, the other half is replaced by its mean over
-    all pixels.
+    Half of the embedded channels stay local, the other half is replaced by its mean over all pixels. The embedding
+    is LMD-ViT's or DynamicViT's (Rao et al., 2021), which the paper follows both.
     """
 
-    def __init__(self, channels: int) -> None:
+    def __init__(self, channels: int, form: PredictorForm = "lmdvit") -> None:
         super().__init__()
-        self.embed = nn.Sequential(
-            nn.Linear(channels, channels),
-            nn.GELU(),
-            nn.LayerNorm(channels),
-            nn.Linear(channels, channels),
-        )
+        if form == "lmdvit":
+            self.embed = nn.Sequential(
+                nn.Linear(channels, channels),
+                nn.GELU(),
+                nn.LayerNorm(channels),
+                nn.Linear(channels, channels),
+            )
+        else:
+            self.embed = nn.Sequential(nn.LayerNorm(channels), nn.Linear(channels, channels), nn.GELU())
         self.decide = nn.Sequential(
             nn.Linear(channels, channels // 2),
             nn.GELU(),

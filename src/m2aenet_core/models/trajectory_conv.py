@@ -2,34 +2,41 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor, nn
 
-from m2aenet_core.models.motion_analyzer import Motion
-from m2aenet_core.models.trajectory import quadratic_trajectory
+from m2aenet_core.models.trajectory import Motion
 from m2aenet_core.ops.sampling import TapTable, deformable_depthwise, tap_table
 
-KERNEL_SIZE = 3
-TAPS = KERNEL_SIZE**2
+
+def kernel_side(taps: int) -> int:
+    """Give the side of a square kernel with so many taps (N1). Raises ValueError unless it is odd."""
+    side = math.isqrt(taps)
+    if side**2 != taps or side % 2 == 0:
+        raise ValueError(f"{taps} taps do not fill a square kernel of odd side; give 9, 25 or 49")
+    return side
 
 
-def trajectory_taps(motion: Motion) -> TapTable:
-    """Prepare the nine taps at grid_k + o(t_k), once for all blocks of a stage."""
+def trajectory_taps(motion: Motion, taps: int = 9) -> TapTable:
+    """Prepare taps at grid_k + o(t_k), k = 0 .. taps - 1 in row-major order, once for all blocks of a stage."""
     # coordinates stay in float32 under autocast: bfloat16 cannot tell neighbouring pixels apart beyond 256
-    offsets = quadratic_trajectory(motion.start.float(), motion.end.float(), TAPS)
-    return tap_table(offsets, KERNEL_SIZE)
+    offsets = motion.map(Tensor.float).trajectory(taps) if motion.field.dtype.itemsize < 4 else motion.trajectory(taps)
+    return tap_table(offsets, kernel_side(taps))
 
 
 class TrajectoryConv(nn.Module):
-    """Depthwise 3x3 convolution whose taps follow the trajectory: tap k reads at grid_k + o(t_k)."""
+    """Depthwise convolution whose taps follow the trajectory: tap k reads at grid_k + o(t_k)."""
 
-    def __init__(self, channels: int) -> None:
+    def __init__(self, channels: int, taps: int = 9) -> None:
         super().__init__()
-        self.weight = nn.Parameter(torch.zeros(channels, 1, KERNEL_SIZE, KERNEL_SIZE))
+        side = kernel_side(taps)
+        self.weight = nn.Parameter(torch.zeros(channels, 1, side, side))
         self.bias = nn.Parameter(torch.zeros(channels))
         # nearly the identity; the small outer taps let gradients reach the displacements from the first step
         nn.init.normal_(self.weight, std=0.05)
-        self.weight.data[:, :, KERNEL_SIZE // 2, KERNEL_SIZE // 2] = 1.0
+        self.weight.data[:, :, side // 2, side // 2] = 1.0
 
     def forward(self, features: Tensor, taps: TapTable) -> Tensor:
         """Convolve (B, C, H, W) along the trajectories."""

@@ -7,14 +7,15 @@ from torch import Tensor
 
 
 def resize_displacement(displacement: Tensor, size: tuple[int, int]) -> Tensor:
-    """Give a displacement field (B, 2, H, W) at another size, its length in that size's pixels.
+    """Give displacements (B, 2 * K, H, W), (y, x) pairs, at another size, their length in that size's pixels.
 
     Bilinear between pixel centres when it grows, area mean when it shrinks.
     """
     height, width = displacement.shape[-2:]
     if (height, width) == size:
         return displacement
-    ratio = displacement.new_tensor([size[0] / height, size[1] / width]).view(1, 2, 1, 1)
+    pairs = displacement.shape[1] // 2
+    ratio = displacement.new_tensor([size[0] / height, size[1] / width] * pairs).view(1, 2 * pairs, 1, 1)
     return resize_image(displacement, size) * ratio
 
 

@@ -10,7 +10,6 @@ from m2aenet_core.data.sample import Batch
 from m2aenet_core.losses import LossConfig, compute_losses
 from m2aenet_core.models.m2aenet import M2AENet, M2AENetConfig
 from m2aenet_core.models.mask_predictor import blur_probability, threshold_mask
-from m2aenet_core.models.motion_analyzer import Motion
 
 # masks at the motion scale of an image of 64 x 80 pixels
 HEIGHT, WIDTH = 8, 10
@@ -120,7 +119,7 @@ def made_batch() -> Batch:
     mask[..., 16:40, 16:48] = 1
     end = mask * torch.tensor([0.0, 6.0]).view(1, 2, 1, 1)
     blur = torch.where(mask > 0, torch.nn.functional.avg_pool2d(sharp, (1, 13), 1, (0, 6)), sharp)
-    return Batch(blur, sharp, mask, -end, end)
+    return Batch(blur, sharp, mask, -end, end, torch.tensor([True, True]))
 
 
 def test_every_parameter_learns(tiny_config: M2AENetConfig, randomise: Callable[[nn.Module], None]) -> None:
@@ -168,7 +167,7 @@ def test_a_crop_of_what_was_encoded_is_cut_at_the_same_place_everywhere(tiny_mod
         skips=tuple(map(numbered, encoded.skips)),
         features=numbered(encoded.features),
         blur_logits=numbered(encoded.blur_logits),
-        motion=Motion(*map(numbered, encoded.motion)),
+        motion=encoded.motion.map(numbered),
     ).crop(32, 48, 16, 64)
     for tensor in (part.image, *part.skips, part.features, part.blur_logits, *part.motion):
         step = 16 // tensor.shape[2]

@@ -54,7 +54,7 @@ def test_a_threshold_for_each_image_of_a_batch_is_broadcast() -> None:
 
 
 def test_a_pixel_is_judged_by_its_features_and_by_the_mean_of_all(tiny_model: torch.nn.Module) -> None:
-    predictor, features = tiny_model.mask_predictor, torch.randn(1, 32, 6, 6)
+    predictor, features = tiny_model.mask_predictors["3"], torch.randn(1, 32, 6, 6)
     before = predictor(features)
     changed = features.clone()
     changed[0, :, 0, 0] += 5
