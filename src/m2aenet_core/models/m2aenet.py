@@ -31,6 +31,7 @@ from m2aenet_core.models.nafnet import LIVE_VALUES, NAFNet, check_blocks, nafblo
 from m2aenet_core.models.network import Decision, Encoded, Network, NetworkOutput, Restored
 from m2aenet_core.models.trajectory import Motion, TrajectoryForm
 from m2aenet_core.models.trajectory_conv import kernel_side, trajectory_taps
+from m2aenet_core.ops.draws import Draws
 from m2aenet_core.ops.padding import pad_to_multiple
 from m2aenet_core.ops.resize import resize_displacement, resize_image, shrink_mask
 from m2aenet_core.ops.sparse import kept_pixels
@@ -178,11 +179,14 @@ class M2AENet(Network):
         positions = config.mask_positions if config.use_mask else ()
         return M2ASStage(channels, count, positions, config.taps if config.use_motion else 0)
 
-    def forward(self, blur: Tensor, threshold: float | Tensor | None = None) -> NetworkOutput:
+    def forward(
+        self, blur: Tensor, threshold: float | Tensor | None = None, draws: Draws | None = None
+    ) -> NetworkOutput:
         """Encode, decide the masks, restore: dense evaluation, as training uses it.
 
-        In training mode the masks are drawn (eq. 2); in evaluation mode they are the probability against the
-        threshold (eq. 3), by default the config's. Logits, masks and displacements are those of each guided scale.
+        In training mode the masks are drawn (eq. 2), with each sample's `draws` or with torch's random numbers; in
+        evaluation mode they are the probability against the threshold (eq. 3), by default the config's. Logits, masks
+        and displacements are those of each guided scale.
         """
         height, width = blur.shape[-2:]
         image = pad_to_multiple(blur, self.size_multiple)
@@ -195,7 +199,7 @@ class M2AENet(Network):
             logits, motion = self._look(scale, features)
             mask = None
             if logits is not None:
-                mask = sample_mask(logits, self.config.temperature) if self.training else threshold_mask(logits, limit)
+                mask = self._mask(logits, limit, draws)
                 all_logits.append(logits)
                 masks.append(mask)
             if motion is not None:
@@ -204,6 +208,11 @@ class M2AENet(Network):
 
         restored = self._run(image, self.intro(image), [], guide)[..., :height, :width]
         return NetworkOutput(restored, tuple(all_logits), tuple(masks), tuple(motions))
+
+    def _mask(self, logits: Tensor, threshold: float | Tensor, draws: Draws | None) -> Tensor:
+        if not self.training:
+            return threshold_mask(logits, threshold)
+        return sample_mask(logits, self.config.temperature, draws)
 
     def analyze(self, image: Tensor) -> Encoded:
         """Encode to the last encoder stage, predict blur and motion. Height and width: multiples of size_multiple.

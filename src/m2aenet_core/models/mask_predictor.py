@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Literal
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
+
+from m2aenet_core.ops.draws import Draws
 
 PredictorForm = Literal["lmdvit", "dynamicvit"]
 
@@ -58,10 +59,21 @@ def blur_probability(logits: Tensor) -> Tensor:
     return logits.softmax(dim=1)[:, :1]
 
 
-def sample_mask(logits: Tensor, temperature: float = 1.0) -> Tensor:
-    """Draw a training mask (B, 1, H, W): hard 0/1 forward, soft gradient backward (eq. 2)."""
+def sample_mask(logits: Tensor, temperature: float = 1.0, draws: Draws | None = None) -> Tensor:
+    """Draw a training mask (B, 1, H, W): hard 0/1 forward, soft gradient backward (eq. 2).
+
+    draws: each sample's random numbers; without them they are torch's.
+    """
+    noise = _gumbel_like(logits) if draws is None else draws.gumbel(*logits.shape[1:])
     # log-probabilities, as Gumbel-Softmax expects; the paper's text passes probabilities
-    return F.gumbel_softmax(logits.log_softmax(dim=1), tau=temperature, hard=True, dim=1)[:, :1]
+    noisy = (logits.log_softmax(dim=1) + noise) / temperature
+    soft = noisy.softmax(dim=1)[:, :1]
+    hard = (noisy[:, :1] > noisy[:, 1:]).to(soft.dtype)
+    return hard - soft.detach() + soft
+
+
+def _gumbel_like(logits: Tensor) -> Tensor:
+    return -torch.empty_like(logits).exponential_().log()
 
 
 def threshold_mask(logits: Tensor, threshold: float | Tensor) -> Tensor:

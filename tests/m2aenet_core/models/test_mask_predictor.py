@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from m2aenet_core.models.mask_predictor import MaskPredictor, blur_probability, sample_mask, threshold_mask
+from m2aenet_core.ops.draws import Draws
 
 
 def logits_of(probability: torch.Tensor) -> torch.Tensor:
@@ -66,3 +67,18 @@ def test_a_pixel_is_judged_by_its_features_and_by_the_mean_of_all(tiny_model: to
     elsewhere = predictor(equal)[0].flatten(1)[:, 1:]
     torch.testing.assert_close(elsewhere, elsewhere[:, :1].expand_as(elsewhere))
     assert shift[0, :, 3, 3].abs().max() > 1e-6
+
+
+def test_the_mask_of_a_sample_follows_from_its_draws_alone() -> None:
+    logits = torch.randn(4, 2, 16, 16)
+    seeds = torch.arange(4)
+    whole = sample_mask(logits, draws=Draws(seeds))
+    parts = [sample_mask(logits[part], draws=Draws(seeds[part])) for part in (slice(0, 1), slice(1, 4))]
+    assert torch.equal(whole, torch.cat(parts))
+    assert not torch.equal(whole, sample_mask(logits, draws=Draws(seeds + 4)))
+
+
+@pytest.mark.parametrize("probability", [0.1, 0.5, 0.9])
+def test_masks_with_draws_have_the_predicted_probability(probability: float) -> None:
+    mask = sample_mask(logits_of(torch.full((4, 1, 100, 100), probability)), draws=Draws(torch.arange(4)))
+    assert mask.mean().item() == pytest.approx(probability, abs=0.01)
