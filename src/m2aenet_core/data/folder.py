@@ -53,14 +53,15 @@ def read_rgb(path: Path) -> Pixels:
 
     Raises InputError for what cannot be read.
     """
-    return _rgb(_eight_bits(read_image(path).pixels))
+    return _rgb(eight_bits(read_image(path).pixels))
 
 
 def _rgb(pixels: Pixels) -> Pixels:
     return np.repeat(pixels[..., None], 3, axis=2) if pixels.ndim == 2 else np.ascontiguousarray(pixels[..., :3])
 
 
-def _eight_bits(pixels: NDArray[Any]) -> Pixels:
+def eight_bits(pixels: NDArray[Any]) -> Pixels:
+    """Give an image of any depth as uint8, its black and white (`value_range_of`) brought to 0 and 255."""
     if pixels.dtype == np.uint8:
         return pixels
     low, high = value_range_of(pixels)
@@ -87,11 +88,11 @@ def _read_cutout(path: Path) -> Iterator[Pixels]:
     if path.parent.name in {"alpha", "mask"}:
         return
     photo = read_image(path)
-    pixels = _eight_bits(photo.pixels)
+    pixels = eight_bits(photo.pixels)
     if pixels.ndim == 3 and pixels.shape[2] == 4:
         yield pixels
     elif photo.grey_alpha is not None:
-        yield np.dstack([_rgb(pixels), _eight_bits(photo.grey_alpha)])
+        yield np.dstack([_rgb(pixels), eight_bits(photo.grey_alpha)])
     elif (partner := _alpha_partner(path)) is not None:
         mask = Image.fromarray(read_rgb(partner)).convert("L").resize((pixels.shape[1], pixels.shape[0]))
         alpha = np.asarray(mask)
