@@ -1,4 +1,4 @@
-"""Batches of made blur, in order, made ahead of the training loop."""
+"""Batches of a source, in order, made ahead of the training loop."""
 
 from __future__ import annotations
 
@@ -7,22 +7,25 @@ from collections.abc import Iterator
 import torch
 from torch.utils.data import DataLoader, Dataset
 
-from m2aenet_core.data.sample import Batch
-from m2aenet_core.data.synthetic import MadeBlur
+from m2aenet_core.data.sample import Batch, Source
+from m2aenet_core.errors import InputError
 
 
-class _NumberedBatches(Dataset[Batch]):
+class _NumberedBatches(Dataset[Batch | InputError]):
     """Batch number i of a rank holds `size` samples, next to those of the other ranks."""
 
-    def __init__(self, source: MadeBlur, seed: int, size: int, rank: int, ranks: int) -> None:
+    def __init__(self, source: Source, seed: int, size: int, rank: int, ranks: int) -> None:
         self.source, self.seed, self.size, self.rank, self.ranks = source, seed, size, rank, ranks
 
-    def __getitem__(self, number: int) -> Batch:
-        return self.source.batch(self.seed, (number * self.ranks + self.rank) * self.size, self.size)
+    def __getitem__(self, number: int) -> Batch | InputError:
+        try:
+            return self.source.batch(self.seed, (number * self.ranks + self.rank) * self.size, self.size)
+        except InputError as error:
+            return error  # raised in a worker process, its sentence would drown in a traceback
 
 
 def batches(
-    source: MadeBlur,
+    source: Source,
     *,
     seed: int,
     size: int,
@@ -35,16 +38,19 @@ def batches(
     """Give batches first .. last - 1 of a seed, in order, whatever the number of worker processes.
 
     size: samples for this rank. The ranks' batches of one number, side by side, are the batch that one rank with
-    ranks * size samples would get.
+    ranks * size samples would get. Raises InputError as the source does.
     """
     dataset = _NumberedBatches(source, seed, size, rank, ranks)
-    loader: DataLoader[Batch] = DataLoader(
+    loader: DataLoader[Batch | InputError] = DataLoader(
         dataset,
         batch_size=None,
         sampler=range(first, last),
         num_workers=workers,
         prefetch_factor=4 if workers else None,
-        # forked workers share the photos' memory; where fork is missing they are copied once
+        # forked workers share the source's photos and cache; where fork is missing, photos are copied once
         multiprocessing_context="fork" if workers and "fork" in torch.multiprocessing.get_all_start_methods() else None,
     )
-    yield from loader
+    for batch in loader:
+        if isinstance(batch, InputError):
+            raise batch
+        yield batch
