@@ -32,6 +32,7 @@ _SAVED_BY_OPTION = {
     "save_trajectories": ("displacements",),
     "save_figure": ("trajectory_figure", "side_by_side_figure"),
 }
+_NEEDING_MOTION = ("save_trajectories",)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -77,6 +78,10 @@ def _restore_all(
         execution=options.execution,
         tile_px=options.tile_px,
     )
+    without_motion = [option for option in _NEEDING_MOTION if getattr(options, option)]
+    if without_motion and not deblurrer.model.has_motion:
+        flags = " and ".join(f"--{option.replace('_', '-')}" for option in without_motion)
+        raise InputError(f"{options.model} finds no motion; leave {flags} out, or choose another model")
     failures: list[str] = []
     with tqdm(total=len(photos), unit="photo", disable=None, dynamic_ncols=True) as bar:
         for planned in photos:

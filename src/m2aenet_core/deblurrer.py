@@ -161,9 +161,11 @@ class Deblurrer:
         with self._inference():
             if mask is None:
                 full = analysis.blur_probability > threshold
-                # a lone cell may exceed the threshold where no pixel between cells does: only what the mask shows
-                # is restored
-                coarse = (analysis.coarse_probability > threshold) * self._coarse_mask(analysis, full)
+                coarse = (analysis.coarse_probability > threshold).float()
+                if execution == "adaptive":
+                    # a lone cell may exceed the threshold where no pixel between cells does: only what the mask
+                    # shows is restored
+                    coarse = coarse * self._coarse_mask(analysis, full)
             else:
                 full = check_mask(mask, analysis.image.shape[:2])
                 coarse = self._coarse_mask(analysis, full)

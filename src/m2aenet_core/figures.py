@@ -60,7 +60,8 @@ def trajectory_figure(image: np.ndarray, analysis: "Analysis", mask: np.ndarray)
     axes = _add_axes(figure, 0, _GAP_IN, wide_in, high_in)
     _show(axes, displayable(image, analysis.value_range))
     _outline(axes, mask, Window(0, height, 0, width))
-    points = grid_points(mask, _usual_length_px(analysis, mask))
+    # a network that finds no motion has no curves to show
+    points = grid_points(mask & analysis.has_motion, _usual_length_px(analysis, mask))
     curves = points[:, None, :] + analysis.trajectory_at(points, _INSTANTS)
     curves_xy = curves[..., ::-1]
     segments = np.stack([curves_xy[:, :-1], curves_xy[:, 1:]], axis=2).reshape(-1, 2, 2)

@@ -86,13 +86,15 @@ def encode_record(record: dict[str, object]) -> bytes:
 
 
 def mean_displacement_px(analysis: "Analysis", mask: np.ndarray) -> float | None:
-    """How far the blurred pixels moved from the start of the exposure to its end, on average; None without any.
+    """How far the blurred pixels moved from the start of the exposure to its end, on average.
+
+    None where no pixel is blurred, and for networks that find no motion.
 
     Args:
         analysis: gives the displacements.
         mask: (H, W) bool.
     """
-    if not mask.any():
+    if not mask.any() or not analysis.has_motion:
         return None
     moved = analysis.end_displacement[mask] - analysis.start_displacement[mask]
     return float(np.hypot(moved[:, 0], moved[:, 1]).mean(dtype=np.float64))

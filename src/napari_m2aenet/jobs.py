@@ -37,7 +37,7 @@ class Analyzed:
 
 @dataclass(frozen=True, eq=False)
 class Restored:
-    """A restored photo, and all that is shown about it. `mean_displacement_px` is None where nothing is blurred."""
+    """A restored photo, and all that is shown about it. `mean_displacement_px` as in the record."""
 
     analyzed: Analyzed
     result: DeblurResult

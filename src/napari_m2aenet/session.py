@@ -234,12 +234,14 @@ def summary(restored: Restored) -> str:
         f"{analysis.seconds:.1f} s to analyze, {result.seconds:.1f} s to restore on "
         f"{restored.analyzed.deblurrer.device} with the model “{analysis.model_name}”."
     )
-    if restored.mean_displacement_px is None:
+    if not analysis.has_mask:
+        return f"“{name}” was restored as a whole: this model does not look where the blur is. {seconds}"
+    if not result.density:
         return f"“{name}”: no pixel is blurred at ε = {result.threshold:g}; lower ε to treat more. {seconds}"
-    return (
-        f"“{name}”: {result.density:.1%} of the pixels are blurred; they moved "
-        f"{restored.mean_displacement_px:.1f} px on average during the exposure. {seconds}"
-    )
+    blurred = f"“{name}”: {result.density:.1%} of the pixels are blurred"
+    if restored.mean_displacement_px is None:
+        return f"{blurred}; this model does not look how they moved. {seconds}"
+    return f"{blurred}; they moved {restored.mean_displacement_px:.1f} px on average during the exposure. {seconds}"
 
 
 def _source_of(job: AnalyzeJob | RestoreJob) -> Source:

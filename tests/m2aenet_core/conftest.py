@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Callable
 
 import numpy as np
@@ -21,9 +22,10 @@ def _same_random_numbers() -> None:
 
 def _randomise(model: nn.Module) -> None:
     """Draw every parameter: an untrained network is the identity, and would agree with anything."""
-    generator = torch.Generator().manual_seed(7)
     with torch.no_grad():
-        for parameter in model.parameters():
+        for name, parameter in model.named_parameters():
+            # by its name, so that the numbers do not depend on the order of the parts
+            generator = torch.Generator().manual_seed(zlib.crc32(name.encode()))
             inputs = parameter[0].numel() if parameter.dim() > 1 else 4
             parameter.copy_(torch.randn(parameter.shape, generator=generator) / inputs**0.5)
 
@@ -49,7 +51,9 @@ def tiny_model(photo: np.ndarray) -> M2AENet:
     assert isinstance(last, nn.Linear)
     image = torch.from_numpy(photo[:288, :448].copy()).permute(2, 0, 1).unsqueeze(0) / 255
     with torch.no_grad():
-        last.weight.mul_(100)
+        blurred, sharp = model.analyze(image).blur_logits.unbind(dim=1)
+        # probabilities from sure to unsure
+        last.weight.mul_(2 / (blurred - sharp).std())
         blurred, sharp = model.analyze(image).blur_logits.unbind(dim=1)
         last.bias[0] -= (blurred - sharp).median()
         # a residual of a few levels, or clipping would hide differences

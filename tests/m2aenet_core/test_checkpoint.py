@@ -161,8 +161,8 @@ def test_missing_weights_get_a_sentence(weights: Path) -> None:
         load_model(weights)
 
 
-def test_only_an_m2aenet_is_saved(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="only an M2AENet can be saved with its config, not a Linear"):
+def test_only_our_networks_are_saved(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="a Linear cannot be saved with its config; give one of M2AENet, NAFNet"):
         save_model(nn.Linear(1, 1), tmp_path / "a.safetensors")
     assert list(tmp_path.iterdir()) == []
 

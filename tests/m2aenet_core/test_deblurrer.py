@@ -13,10 +13,10 @@ from m2aenet_core.checkpoint import save_model, sha256
 from m2aenet_core.deblurrer import EXECUTIONS, HALO_PX, Deblurrer
 from m2aenet_core.errors import Cancelled, InputError
 from m2aenet_core.models.layers import ChannelAttention
-from m2aenet_core.models.m2aenet import M2AENet
-from m2aenet_core.models.macs import analyze_macs, restore_macs
+from m2aenet_core.models.m2aenet import M2AENet, M2AENetConfig
 from m2aenet_core.models.mask_predictor import threshold_mask
 from m2aenet_core.models.nafnet import NAFNet
+from m2aenet_core.models.network import Network
 
 TILE_PX = 192
 
@@ -230,7 +230,7 @@ def test_restoring_follows_the_motion_of_the_analysis(
     restored = deblurrer.restore(replace(analysis, coarse_motion=still), mask=mask, execution="dense").restored
     with torch.no_grad():
         encoded = tiny_model.analyze(torch.from_numpy(image.copy()).permute(2, 0, 1).unsqueeze(0) / 255)
-        expected = tiny_model.restore(encoded._replace(motion=still), torch.ones(1, 1, 12, 16))
+        expected = tiny_model.restore(encoded._replace(motion=still), torch.ones(1, 1, 12, 16)).image
     assert levels(restored, expected[0].clamp(0, 1).permute(1, 2, 0).numpy() * 255).max() <= 0.51
     assert not np.array_equal(restored, deblurrer.restore(analysis, mask=mask, execution="dense").restored)
 
@@ -329,8 +329,8 @@ def test_a_masks_cell_is_blurred_where_any_of_its_pixels_is(deblurrer: Deblurrer
 def test_multiply_adds_are_those_of_the_padded_photo(
     deblurrer: Deblurrer, tiny_model: M2AENet, analysis: Analysis
 ) -> None:
-    assert analysis.macs == analyze_macs(tiny_model, 160, 176)
-    assert deblurrer.restore(analysis, execution="dense").macs == restore_macs(tiny_model, 160, 176, 1, 1)
+    assert analysis.macs == tiny_model.analyze_macs(160, 176)
+    assert deblurrer.restore(analysis, execution="dense").macs == tiny_model.restore_macs(160, 176)
 
 
 # -- tiles ----------------------------------------------------------------------------------------------------------
@@ -532,7 +532,89 @@ def test_unknown_names_are_refused_with_those_to_choose_from(
         Deblurrer("tiny")
 
 
-def test_a_network_without_analysis_is_refused() -> None:
-    network = NAFNet(width=4, encoder_blocks=(1,), decoder_blocks=(1,))
-    with pytest.raises(InputError, match="a NAFNet cannot analyze blur; give an M2AENet"):
-        Deblurrer(network)
+def test_what_is_none_of_our_networks_is_refused() -> None:
+    with pytest.raises(InputError, match="a Linear is none of our networks; give M2AENet, LMDViT or NAFNet"):
+        Deblurrer(torch.nn.Linear(2, 2))
+
+
+# -- networks without mask, without motion, and those that decide along ----------------------------------------------
+
+
+SIZE = {"width": 4, "encoder_blocks": (1, 1, 1, 1), "middle_blocks": 1, "decoder_blocks": (1, 1, 1, 1)}
+
+
+def random_network(network: Network, randomise: Callable[[torch.nn.Module], None]) -> Network:
+    randomise(network)
+    with torch.no_grad():
+        for name, parameter in network.named_parameters():
+            if name.endswith((".beta", ".gamma")):
+                parameter.mul_(0.3)
+            if name.startswith("ending."):
+                parameter.mul_(0.05)
+    return network.eval()
+
+
+def test_nafnet_restores_the_whole_photo_and_says_what_it_does_not_know(
+    photo: np.ndarray, randomise: Callable[[torch.nn.Module], None]
+) -> None:
+    network, image = random_network(NAFNet(**SIZE), randomise), photo[:64, :96]
+    result = Deblurrer(network)(image)
+    assert not result.analysis.has_mask
+    assert not result.analysis.has_motion
+    assert (result.analysis.blur_probability == 1).all()
+    assert result.mask.all()
+    assert not result.analysis.trajectory(5).any()
+    with torch.no_grad():
+        direct = network(torch.from_numpy(image / 255).float().permute(2, 0, 1).unsqueeze(0))
+    expected = (direct[0].permute(1, 2, 0).clamp(0, 1).numpy() * 255).round()
+    np.testing.assert_allclose(result.restored, expected, atol=1)
+    assert (result.restored != image).any()
+    assert result.macs == network.restore_macs(64, 96)
+
+
+def test_without_motion_nothing_moves(photo: np.ndarray, randomise: Callable[[torch.nn.Module], None]) -> None:
+    network = random_network(M2AENet(M2AENetConfig(use_motion=False, **SIZE)), randomise)
+    analysis = Deblurrer(network).analyze(photo[:64, :96])
+    assert analysis.has_mask
+    assert not analysis.has_motion
+    assert analysis.start_displacement.shape == (64, 96, 2)
+    assert not analysis.start_displacement.any()
+
+
+def test_a_learnable_trajectory_keeps_all_its_instants(
+    photo: np.ndarray, randomise: Callable[[torch.nn.Module], None]
+) -> None:
+    network = random_network(M2AENet(M2AENetConfig(trajectory="learnable", **SIZE)), randomise)
+    analysis = Deblurrer(network).analyze(photo[:64, :96])
+    path = analysis.trajectory(9)
+    np.testing.assert_array_equal(path[0], analysis.start_displacement)
+    np.testing.assert_array_equal(path[-1], analysis.end_displacement)
+    middle = (analysis.start_displacement + analysis.end_displacement) / 2
+    assert np.abs(path[4] - middle).max() > 0.1
+    point = analysis.trajectory_at(np.array([[10, 20]]), 9)
+    np.testing.assert_allclose(point[0], path[:, 10, 20], atol=1e-6)
+
+
+@pytest.mark.parametrize("threshold", [0.3, 0.5, 0.7])
+def test_at_every_scale_the_networks_own_decisions_count(
+    photo: np.ndarray, threshold: float, randomise: Callable[[torch.nn.Module], None]
+) -> None:
+    network, image = random_network(M2AENet(M2AENetConfig.every_scale(**SIZE)), randomise), photo[:64, :96]
+    exact = Deblurrer(network, execution="exact")(image, threshold)
+    with torch.no_grad():
+        direct = network(torch.from_numpy(image / 255).float().permute(2, 0, 1).unsqueeze(0), threshold)
+    expected = (direct.restored[0].permute(1, 2, 0).clamp(0, 1).numpy() * 255).round()
+    np.testing.assert_allclose(exact.restored, expected, atol=1)
+    assert exact.macs == network.restore_macs(64, 96, direct.masks)
+    assert exact.analysis.blur_probability.shape == (64, 96)
+
+
+def test_at_every_scale_a_painted_mask_counts_instead(
+    photo: np.ndarray, randomise: Callable[[torch.nn.Module], None]
+) -> None:
+    network, image = random_network(M2AENet(M2AENetConfig.every_scale(**SIZE)), randomise), photo[:64, :96]
+    deblurrer = Deblurrer(network, execution="exact")
+    analysis = deblurrer.analyze(image)
+    nothing, everything = (deblurrer.restore(analysis, mask=np.full((64, 96), value)) for value in (False, True))
+    assert nothing.macs < everything.macs
+    assert (nothing.restored != everything.restored).any()

@@ -11,7 +11,15 @@ from napari.layers import Image, Labels, Layer, Vectors
 from napari.viewer import Viewer
 
 from napari_m2aenet.jobs import Analyzed, Restored
-from napari_m2aenet.layer_data import LayerData, Role, mask_layer, probability_layer, restored_layer, trajectories_layer
+from napari_m2aenet.layer_data import (
+    Curves,
+    LayerData,
+    Role,
+    mask_layer,
+    probability_layer,
+    restored_layer,
+    trajectories_layer,
+)
 from napari_m2aenet.placement import Placement
 
 TAG = "m2aenet_layer"
@@ -38,14 +46,22 @@ class ResultLayers:
         mask = probability > analyzed.mask_threshold
         self._show(probability_layer(source, probability), source.key)
         self._show(mask_layer(source, mask), source.key)
-        self._show(trajectories_layer(source, probability.shape, analyzed.curves), source.key)
+        self._show_curves(analyzed, analyzed.curves)
 
     def show_restored(self, restored: Restored) -> None:
         """Show the restored photo, with the mask and the trajectories of its threshold."""
         source, result = restored.analyzed.source, restored.result
         self._show(restored_layer(source, result.restored, restored.record), source.key)
         self._show(mask_layer(source, result.mask), source.key)
-        self._show(trajectories_layer(source, result.mask.shape, restored.curves), source.key)
+        self._show_curves(restored.analyzed, restored.curves)
+
+    def _show_curves(self, analyzed: Analyzed, curves: Curves) -> None:
+        source, analysis = analyzed.source, analyzed.analysis
+        if analysis.has_motion:
+            self._show(trajectories_layer(source, analysis.blur_probability.shape, curves), source.key)
+        elif (layer := self.find(Role.TRAJECTORIES, source.key)) is not None:
+            # of another model, which did find motion
+            self._viewer.layers.remove(layer)
 
     def preview_mask(self, key: Hashable, mask: np.ndarray) -> None:
         """Show another mask in the layer that is there; nothing where a person deleted it."""

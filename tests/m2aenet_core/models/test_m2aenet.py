@@ -1,37 +1,111 @@
-"""The whole network: its identities, its gradients, its two ways of evaluation."""
+"""The whole network: its identities, its gradients, its two ways of evaluation, in every form that the paper varies."""
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 import torch
 from torch import Tensor, nn
 
 from m2aenet_core.data.sample import Batch
+from m2aenet_core.errors import InputError
 from m2aenet_core.losses import LossConfig, compute_losses
 from m2aenet_core.models.m2aenet import M2AENet, M2AENetConfig
 from m2aenet_core.models.mask_predictor import blur_probability, threshold_mask
+from m2aenet_core.models.nafnet import NAFNet
 
-# masks at the motion scale of an image of 64 x 80 pixels
+# masks at the cells' scale of an image of 64 x 80 pixels
 HEIGHT, WIDTH = 8, 10
 
+SIZE = {"width": 4, "encoder_blocks": (1, 1, 1, 2), "middle_blocks": 1, "decoder_blocks": (1, 1, 1, 1)}
+FORMS = {
+    "fourth stage": M2AENetConfig.fourth_stage(**SIZE),
+    "every scale": M2AENetConfig.every_scale(**SIZE),
+    "positions 1 and 2": M2AENetConfig(mask_positions=(1, 2), **SIZE),
+    "positions 1 and 3": M2AENetConfig(mask_positions=(1, 3), **SIZE),
+    "all positions": M2AENetConfig(mask_positions=(1, 2, 3), **SIZE),
+    "every scale, all positions": M2AENetConfig.every_scale(mask_positions=(1, 2, 3), **SIZE),
+    "linear": M2AENetConfig(trajectory="linear", **SIZE),
+    "learnable": M2AENetConfig(trajectory="learnable", **SIZE),
+    "every scale, learnable": M2AENetConfig.every_scale(trajectory="learnable", **SIZE),
+    "25 taps": M2AENetConfig(taps=25, **SIZE),
+    "without motion": M2AENetConfig(use_motion=False, **SIZE),
+    "every scale, without motion": M2AENetConfig.every_scale(use_motion=False, **SIZE),
+    "without mask": M2AENetConfig(use_mask=False, **SIZE),
+    "every scale, without mask": M2AENetConfig.every_scale(use_mask=False, **SIZE),
+}
+forms = pytest.mark.parametrize("config", FORMS.values(), ids=FORMS.keys())
+masked_forms = pytest.mark.parametrize(
+    "config", [form for form in FORMS.values() if form.use_mask], ids=[name for name in FORMS if "out mask" not in name]
+)
 
-def test_the_default_network_has_the_papers_number_of_parameters() -> None:
+
+def count(network: nn.Module) -> int:
+    return sum(parameter.numel() for parameter in network.parameters())
+
+
+def random_network(config: M2AENetConfig, randomise: Callable[[nn.Module], None]) -> M2AENet:
+    """Random parameters; about half of the cells of noise are called blurred at each scale; a visible residual."""
+    network = M2AENet(config).eval()
+    randomise(network)
+    with torch.no_grad():
+        # deep random networks overflow without the residual scales that training keeps small
+        for name, parameter in network.named_parameters():
+            if name.endswith((".beta", ".gamma")):
+                parameter.mul_(0.3)
+        for scale, predictor in network.mask_predictors.items():
+            predictor.decide[-1].weight.mul_(30)
+            found = network(torch.rand(2, 3, 64, 80)).blur_logits[network.guided_scales.index(int(scale))]
+            blurred, sharp = found.unbind(dim=1)
+            predictor.decide[-1].bias[0] -= (blurred - sharp).median()
+    return network
+
+
+def test_the_networks_have_the_published_numbers_of_parameters() -> None:
     with torch.device("meta"):
-        network = M2AENet()
-    assert sum(parameter.numel() for parameter in network.parameters()) == 17_437_865
+        assert count(M2AENet()) == count(M2AENet(M2AENetConfig.fourth_stage())) == 17_437_865
+        assert count(M2AENet(M2AENetConfig.every_scale())) == 17_440_371
+        assert count(NAFNet()) == 17_111_907
 
 
-def test_an_untrained_network_returns_its_input(tiny_config: M2AENetConfig) -> None:
-    network, blur = M2AENet(tiny_config), torch.rand(2, 3, 37, 50)
+def test_without_mask_and_motion_it_is_nafnet_exactly(randomise: Callable[[nn.Module], None]) -> None:
+    neither = M2AENet(M2AENetConfig(use_mask=False, use_motion=False, **SIZE)).eval()
+    nafnet, blur = NAFNet(**SIZE).eval(), torch.rand(2, 3, 37, 50)
+    randomise(nafnet)
+    neither.load_state_dict(nafnet.state_dict())
+    assert torch.equal(neither(blur).restored, nafnet(blur))
+    encoded = neither.analyze(torch.rand(1, 3, 32, 48))
+    assert torch.equal(neither.restore(encoded, 0.5).image, nafnet(encoded.image))
+
+
+@forms
+def test_a_trained_nafnet_goes_on_as_m2aenet_with_the_same_output(
+    config: M2AENetConfig, randomise: Callable[[nn.Module], None]
+) -> None:
+    """Centre-tap kernels, zero displacement, full mask."""
+    nafnet, blur = NAFNet(**SIZE).eval(), torch.rand(2, 3, 37, 50)
+    randomise(nafnet)
+    network = M2AENet.from_nafnet(nafnet, replace(config, width=64))
+    assert network.config == config
+    output = network(blur)
+    assert all(mask.mean() == 1 for mask in output.masks)
+    torch.testing.assert_close(output.restored, nafnet(blur), atol=1e-5, rtol=1e-5)
+
+
+@forms
+def test_an_untrained_network_returns_its_input(config: M2AENetConfig) -> None:
+    network, blur = M2AENet(config), torch.rand(2, 3, 37, 50)
     assert torch.equal(network.eval()(blur).restored, blur)
     assert torch.equal(network.train()(blur).restored, blur)
 
 
-def test_an_untrained_network_keeps_most_pixels(tiny_config: M2AENetConfig) -> None:
-    network, blur = M2AENet(tiny_config), torch.rand(2, 3, 64, 64)
-    (mask,) = network.train()(blur).masks
-    assert mask.mean() > 0.8
-    assert network.eval()(blur).masks[0].mean() == 1
+@masked_forms
+def test_an_untrained_network_keeps_most_pixels(config: M2AENetConfig) -> None:
+    network, blur = M2AENet(config), torch.rand(2, 3, 64, 64)
+    masks = network.train()(blur).masks
+    assert len(masks) == (4 if config.scales == "every" else 1)
+    assert all(mask.mean() > 0.8 for mask in masks)
+    assert all(mask.mean() == 1 for mask in network.eval()(blur).masks)
 
 
 def blob() -> Tensor:
@@ -62,33 +136,60 @@ MASKS = {
 }
 
 
+@forms
 @pytest.mark.parametrize("make_mask", MASKS.values(), ids=MASKS.keys())
-def test_pruned_evaluation_equals_dense_evaluation(tiny_model: M2AENet, make_mask: Callable[[], Tensor]) -> None:
-    mask = make_mask()
+def test_pruned_evaluation_equals_dense_evaluation(
+    config: M2AENetConfig, make_mask: Callable[[], Tensor], randomise: Callable[[nn.Module], None]
+) -> None:
+    network, mask = random_network(config, randomise), make_mask()
     with torch.no_grad():
-        encoded = tiny_model.analyze(torch.rand(2, 3, 64, 80))
-        dense, pruned = (tiny_model.restore(encoded, mask, pruned=pruned) for pruned in (False, True))
-    torch.testing.assert_close(pruned, dense, atol=1e-5, rtol=1e-5)
+        encoded = network.analyze(torch.rand(2, 3, 64, 80))
+        dense, pruned = (network.restore(encoded, mask, pruned=pruned) for pruned in (False, True))
+    torch.testing.assert_close(pruned.image, dense.image, atol=1e-5, rtol=1e-5)
+    for ours, theirs in zip(pruned.masks, dense.masks, strict=True):
+        assert torch.equal(ours, theirs)
 
 
-def test_the_mask_decides_what_comes_out(tiny_model: M2AENet) -> None:
+@forms
+@pytest.mark.parametrize("threshold", [0.0, 0.4, 0.5, 1.0])
+def test_a_threshold_decides_alike_dense_pruned_and_in_the_forward_pass(
+    config: M2AENetConfig, threshold: float, randomise: Callable[[nn.Module], None]
+) -> None:
+    network, blur = random_network(config, randomise), torch.rand(2, 3, 64, 80)
     with torch.no_grad():
-        encoded = tiny_model.analyze(torch.rand(1, 3, 64, 80))
-        empty, full = (tiny_model.restore(encoded, mask[:1]) for mask in (MASKS["empty"](), MASKS["full"]()))
+        output = network(blur, threshold)
+        encoded = network.analyze(blur)
+        for pruned in (False, True):
+            restored = network.restore(encoded, threshold, pruned=pruned)
+            torch.testing.assert_close(restored.image, output.restored, atol=1e-5, rtol=1e-5)
+            assert all(torch.equal(ours, theirs) for ours, theirs in zip(restored.masks, output.masks, strict=True))
+    if config.use_mask and threshold == 0.5:
+        assert all(0.05 < mask.mean() < 0.95 for mask in output.masks)
+
+
+@masked_forms
+def test_the_mask_decides_what_comes_out(config: M2AENetConfig, randomise: Callable[[nn.Module], None]) -> None:
+    network = random_network(config, randomise)
+    with torch.no_grad():
+        encoded = network.analyze(torch.rand(1, 3, 64, 80))
+        empty, full = (network.restore(encoded, MASKS[name]()[:1]).image for name in ("empty", "full"))
     assert (empty - full).abs().max() > 1e-3
 
 
-@pytest.mark.parametrize("size", [(37, 50), (64, 80), (1, 1), (17, 5)])
-def test_any_size_is_restored_alike_pruned_and_dense(tiny_model: M2AENet, size: tuple[int, int]) -> None:
-    blur = torch.rand(2, 3, *size)
+@forms
+@pytest.mark.parametrize("size", [(37, 50), (1, 1), (17, 5)])
+def test_any_size_is_restored_alike_pruned_and_dense(
+    config: M2AENetConfig, size: tuple[int, int], randomise: Callable[[nn.Module], None]
+) -> None:
+    network, blur = random_network(config, randomise), torch.rand(2, 3, *size)
     height, width = (-(-side // 16) * 16 for side in size)
     framed = torch.zeros(2, 3, height, width)
     framed[..., : size[0], : size[1]] = blur
     with torch.no_grad():
-        output = tiny_model(blur, threshold=0.5)
-        pruned = tiny_model.restore(tiny_model.analyze(framed), output.masks[0], pruned=True)
+        output = network(blur, threshold=0.5)
+        pruned = network.restore(network.analyze(framed), 0.5, pruned=True)
     assert output.restored.shape == blur.shape
-    torch.testing.assert_close(pruned[..., : size[0], : size[1]], output.restored, atol=1e-5, rtol=1e-5)
+    torch.testing.assert_close(pruned.image[..., : size[0], : size[1]], output.restored, atol=1e-5, rtol=1e-5)
 
 
 def test_one_analysis_serves_every_threshold(tiny_model: M2AENet) -> None:
@@ -97,9 +198,10 @@ def test_one_analysis_serves_every_threshold(tiny_model: M2AENet) -> None:
         encoded = tiny_model.analyze(blur)
         for threshold in (0.3, 0.5, 0.7):
             output = tiny_model(blur, threshold)
+            assert encoded.blur_logits is not None
             mask = threshold_mask(encoded.blur_logits, threshold)
             assert torch.equal(output.masks[0], mask)
-            assert torch.equal(output.restored, tiny_model.restore(encoded, mask))
+            assert torch.equal(output.restored, tiny_model.restore(encoded, mask).image)
 
 
 def test_a_higher_threshold_keeps_fewer_pixels(tiny_model: M2AENet) -> None:
@@ -112,6 +214,32 @@ def test_a_higher_threshold_keeps_fewer_pixels(tiny_model: M2AENet) -> None:
     assert kept[2] == 0
 
 
+def test_the_configs_threshold_counts_where_none_is_given(randomise: Callable[[nn.Module], None]) -> None:
+    blur = torch.rand(1, 3, 64, 80)
+    strict = random_network(M2AENetConfig(threshold=0.9, **SIZE), randomise)
+    with torch.no_grad():
+        assert torch.equal(strict(blur).masks[0], strict(blur, 0.9).masks[0])
+        assert strict(blur).masks[0].sum() < strict(blur, 0.5).masks[0].sum()
+
+
+def test_at_every_scale_the_probability_is_the_mean_of_the_scales(randomise: Callable[[nn.Module], None]) -> None:
+    network, blur = random_network(FORMS["every scale"], randomise), torch.rand(1, 3, 64, 80)
+    with torch.no_grad():
+        shown = blur_probability(network.analyze(blur).blur_logits)
+        planes = [blur_probability(logits) for logits in network(blur).blur_logits]
+    assert [tuple(plane.shape[-2:]) for plane in planes] == [(64, 80), (32, 40), (16, 20), (8, 10)]
+    mean = sum(nn.functional.adaptive_avg_pool2d(plane, (HEIGHT, WIDTH)) for plane in planes) / 4
+    torch.testing.assert_close(shown, mean, atol=1e-5, rtol=1e-4)
+
+
+def test_the_mask_of_cells_reaches_every_scale(randomise: Callable[[nn.Module], None]) -> None:
+    network, mask = random_network(FORMS["every scale"], randomise), blob()[:1]
+    with torch.no_grad():
+        masks = network.restore(network.analyze(torch.rand(1, 3, 64, 80)), mask).masks
+    for scale, at_scale in enumerate(masks):
+        assert torch.equal(at_scale, mask.repeat_interleave(8 >> scale, 2).repeat_interleave(8 >> scale, 3))
+
+
 def made_batch() -> Batch:
     """A bright square that moved 12 pixels to the right; random texture around it."""
     sharp = torch.rand(2, 3, 64, 64)
@@ -122,8 +250,9 @@ def made_batch() -> Batch:
     return Batch(blur, sharp, mask, -end, end, torch.tensor([True, True]))
 
 
-def test_every_parameter_learns(tiny_config: M2AENetConfig, randomise: Callable[[nn.Module], None]) -> None:
-    network = M2AENet(tiny_config).train()
+@forms
+def test_every_parameter_learns(config: M2AENetConfig, randomise: Callable[[nn.Module], None]) -> None:
+    network = M2AENet(config).train()
     randomise(network)
     batch = made_batch()
     terms = compute_losses(network(batch.blur), batch, LossConfig(displacement=0.1))
@@ -134,13 +263,23 @@ def test_every_parameter_learns(tiny_config: M2AENetConfig, randomise: Callable[
         assert parameter.grad.abs().sum() > 0, name
 
 
-def test_an_untrained_network_finds_its_way_off_the_identity(tiny_config: M2AENetConfig) -> None:
+def test_the_reconstruction_alone_teaches_predictor_and_analyzer(randomise: Callable[[nn.Module], None]) -> None:
+    """The gradient goes through the drawn mask and through where the taps read."""
+    network, batch = M2AENet(FORMS["fourth stage"]).train(), made_batch()
+    randomise(network)
+    (network(batch.blur).restored - batch.sharp).abs().mean().backward()
+    for part in (network.mask_predictors, network.motion_analyzers):
+        assert all(parameter.grad.abs().sum() > 0 for parameter in part.parameters())
+
+
+@pytest.mark.parametrize("name", ["fourth stage", "every scale"])
+def test_an_untrained_network_finds_its_way_off_the_identity(name: str) -> None:
     """beta, gamma and the last convolution begin at 0: a few steps must wake all that lies behind them."""
-    network, batch = M2AENet(tiny_config).train(), made_batch()
+    network, batch = M2AENet(FORMS[name]).train(), made_batch()
     optimizer = torch.optim.AdamW(network.parameters(), 1e-2)
     before = {name: parameter.detach().clone() for name, parameter in network.named_parameters()}
     losses = []
-    for _ in range(8):
+    for _ in range(16):
         terms = compute_losses(network(batch.blur), batch, LossConfig())
         loss = torch.stack(list(terms.values())).sum()
         optimizer.zero_grad()
@@ -150,6 +289,23 @@ def test_an_untrained_network_finds_its_way_off_the_identity(tiny_config: M2AENe
     assert losses[-1] < losses[0]
     unmoved = [name for name, parameter in network.named_parameters() if torch.equal(parameter, before[name])]
     assert unmoved == []
+
+
+def test_a_low_temperature_draws_what_is_likelier(randomise: Callable[[nn.Module], None]) -> None:
+    """Gumbel noise decides less the surer the logits are; the temperature shapes the gradient, not the draw."""
+    torch.manual_seed(3)
+    gradients = []
+    for temperature in (0.5, 5.0):
+        torch.manual_seed(3)
+        network = M2AENet(M2AENetConfig(temperature=temperature, **SIZE)).train()
+        randomise(network)
+        torch.manual_seed(4)
+        output = network(torch.rand(1, 3, 64, 64))
+        output.masks[0].sum().backward()
+        gradients.append((output.masks[0].detach(), network.mask_predictors["3"].decide[-1].bias.grad.abs().sum()))
+    (first, steep), (second, flat) = gradients
+    assert torch.equal(first, second)
+    assert steep != flat
 
 
 def test_a_crop_of_what_was_encoded_is_cut_at_the_same_place_everywhere(tiny_model: M2AENet) -> None:
@@ -169,21 +325,33 @@ def test_a_crop_of_what_was_encoded_is_cut_at_the_same_place_everywhere(tiny_mod
         blur_logits=numbered(encoded.blur_logits),
         motion=encoded.motion.map(numbered),
     ).crop(32, 48, 16, 64)
-    for tensor in (part.image, *part.skips, part.features, part.blur_logits, *part.motion):
+    for tensor in (part.image, *part.skips, part.features, part.blur_logits, part.motion.field):
         step = 16 // tensor.shape[2]
         assert torch.equal(tensor[:, :1], places[..., 32:48:step, 48:112:step])
     assert [16 // skip.shape[2] for skip in part.skips] == [1, 2, 4]
     assert part.features.shape[-2:] == (2, 8)
 
 
-def test_a_crop_of_the_whole_changes_nothing(tiny_model: M2AENet) -> None:
+@forms
+def test_a_crop_of_the_whole_changes_nothing(config: M2AENetConfig, randomise: Callable[[nn.Module], None]) -> None:
+    network = random_network(config, randomise)
     with torch.no_grad():
-        encoded = tiny_model.analyze(torch.rand(1, 3, 32, 48))
-    part = encoded.crop(0, 0, 32, 48)
-    assert torch.equal(part.features, encoded.features)
-    assert all(torch.equal(ours, theirs) for ours, theirs in zip(part.skips, encoded.skips, strict=True))
+        encoded = network.analyze(torch.rand(1, 3, 32, 48))
+        whole = encoded.crop(0, 0, 32, 48)
+        assert torch.equal(network.restore(whole, 0.5).image, network.restore(encoded, 0.5).image)
 
 
-def test_unequal_numbers_of_scales_are_refused() -> None:
-    with pytest.raises(ValueError, match="one number for each scale"):
-        M2AENet(M2AENetConfig(encoder_blocks=(1, 1), decoder_blocks=(1,)))
+WRONG = {
+    "one number for each scale": {"encoder_blocks": (1, 1), "decoder_blocks": (1,)},
+    "do not fill a square kernel": {"taps": 8},
+    r"mask_positions \[0, 4\] are not some of \[1, 2, 3\]": {"mask_positions": (0, 4)},
+    r"mask_positions \[\] are not": {"mask_positions": ()},
+    "the temperature must be above 0": {"temperature": 0.0},
+    "the threshold from 0 to 1": {"threshold": 1.5},
+}
+
+
+@pytest.mark.parametrize(("sentence", "values"), WRONG.items(), ids=WRONG.keys())
+def test_configs_that_make_no_network_are_refused(sentence: str, values: dict[str, object]) -> None:
+    with pytest.raises(InputError, match=sentence):
+        M2AENetConfig(**values)
