@@ -8,8 +8,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from m2aenet_core.data.folder import Pixels
 from m2aenet_core.data.render import MovingObjects, expose
-from m2aenet_core.data.shapes import Pixels
 
 
 class Sample(NamedTuple):

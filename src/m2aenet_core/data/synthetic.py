@@ -5,211 +5,167 @@ Every sample has a number; (seed, number) decides it alone, whatever the batch i
 
 from __future__ import annotations
 
-import io
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import NamedTuple
 
 import numpy as np
 import torch
-from PIL import Image
 from torch import Tensor
 
+from m2aenet_core.data.blur_config import MadeBlurConfig
+from m2aenet_core.data.camera_response import develop
+from m2aenet_core.data.draw_sample import Pool, draw_sample
+from m2aenet_core.data.draws import ObjectDraw, RigidPath, SampleDraw, Turn
 from m2aenet_core.data.folder import Pixels
-from m2aenet_core.data.render import MovingObjects, expose
+from m2aenet_core.data.layers import Layer
+from m2aenet_core.data.light import levels_to_linear
+from m2aenet_core.data.optics import brighten_highlights, defocus_scenes
+from m2aenet_core.data.paths import Paths, turned
+from m2aenet_core.data.pixel_bank import PixelBank
+from m2aenet_core.data.render import expose_light
 from m2aenet_core.data.sample import Batch
-from m2aenet_core.data.shapes import resized_cutout, shaped_patch
+from m2aenet_core.data.shapes import object_canvases
+from m2aenet_core.ops.resample import Kernel, axis_weights, resample_levels
+from m2aenet_core.ops.transfer import to_device
 
-
-@dataclass(frozen=True)
-class MadeBlurConfig:
-    """What made blur looks like."""
-
-    crop_px: int = 128
-    """Height and width of a sample."""
-    path_px: tuple[float, float] = (4.0, 40.0)
-    """Shortest and longest path of an object from start to end of the exposure, pixels."""
-    object_px: tuple[int, int] = (48, 240)
-    """Smallest and largest longer side of an object, pixels."""
-    objects: int = 2
-    """At most so many objects in a sample."""
-    curvature: float = 0.25
-    """Largest bend and speed-up: the quadratic part of a path as a share of its half length."""
-    spin_deg: float = 6.0
-    """Largest rotation from mid-exposure to either end, degrees."""
-    growth: float = 0.03
-    """Largest relative change of size from mid-exposure to either end."""
-    cutout_share: float = 0.3
-    """Share of objects that are cut-outs, where there are any; the others are random shapes of photo."""
-    still_share: float = 0.1
-    """Share of samples in which nothing moves: the objects stand still, and nothing is blurred."""
-    noise: float = 0.012
-    """Largest standard deviation of the noise added after the exposure, of the range."""
-    jpeg_share: float = 0.3
-    """Share of samples whose blurred image went through JPEG."""
-
-
-class _Plan(NamedTuple):
-    """The random draws of one sample."""
-
-    background: Pixels
-    canvases: list[Pixels]
-    motions: list[_MotionDraw]
-    noise: float
-    jpeg_quality: int | None
-    noise_seed: int
-
-
-class _MotionDraw(NamedTuple):
-    centre: tuple[float, float]
-    velocity: tuple[float, float]
-    acceleration: tuple[float, float]
-    spin: float
-    growth: float
+__all__ = ["MadeBlur", "MadeBlurConfig"]
 
 
 class MadeBlur:
-    """An endless, numbered source of samples made from photos and, if there are any, cut-outs."""
+    """An endless, numbered source of samples made from photos and, if there are any, cut-outs.
 
-    def __init__(self, photos: Sequence[Pixels], cutouts: Sequence[Pixels] = (), config: MadeBlurConfig | None = None):
-        """Keep photos (H, W, 3) and cut-outs (H, W, 4), both uint8."""
+    On a CPU samples are rendered one at a time, which is what its caches like, and a sample is the same bit for bit
+    in any batch. On a GPU those that are alike are rendered together: the same batch is the same bit for bit, and a
+    sample in another batch differs by rounding alone. Devices draw their noise from generators of their own.
+    """
+
+    def __init__(
+        self,
+        photos: Sequence[Pixels],
+        cutouts: Sequence[Pixels] = (),
+        config: MadeBlurConfig | None = None,
+        budget_mb: float = 4000.0,
+    ) -> None:
+        """Keep photos (H, W, 3) and cut-outs (H, W, 4), both uint8; a GPU holds those that fit into the budget."""
         if not photos:
             raise ValueError("made blur needs at least one photo")
         self.config = config or MadeBlurConfig()
-        self.photos = photos
-        self.cutouts = cutouts
+        self.photos = PixelBank(photos, budget_mb)
+        self.cutouts = PixelBank(cutouts, budget_mb)
 
     def batch(self, seed: int, first: int, count: int, device: torch.device | str = "cpu") -> Batch:
         """Give samples first .. first + count - 1 of a seed, rendered on a device."""
         target = torch.device(device)
-        samples = [
-            _render(self._plan(np.random.default_rng((seed, number))), target) for number in range(first, first + count)
+        pool = Pool(self.photos.sizes, self.cutouts.sizes)
+        draws = [
+            draw_sample(np.random.default_rng((seed, number)), self.config, pool)
+            for number in range(first, first + count)
         ]
-        return Batch(*(torch.cat(tensors) for tensors in zip(*samples, strict=True)))
+        groups = [[row] for row in range(count)] if target.type == "cpu" else _alike(draws)
+        parts = [self._render([draws[row] for row in rows], self.photos, target) for rows in groups]
+        return _in_order(Batch(*map(torch.cat, zip(*parts, strict=True))), [row for rows in groups for row in rows])
 
     def on_photo(self, photo: Pixels, rng: np.random.Generator, device: torch.device | str = "cpu") -> Batch:
-        """Give a batch of one sample with a whole photo as its background."""
-        return _render(self._plan(rng, photo), torch.device(device))
+        """Give a batch of one sample with a whole photo as its background; a moving camera costs it its border."""
+        pool = Pool(self.photos.sizes, self.cutouts.sizes)
+        draw = draw_sample(rng, self.config, pool, (photo.shape[0], photo.shape[1]))
+        return self._render([draw], PixelBank([photo], 0.0), torch.device(device))
 
-    def _plan(self, rng: np.random.Generator, photo: Pixels | None = None) -> _Plan:
-        config = self.config
-        background = self._background(rng) if photo is None else photo
-        count = int(rng.integers(1, config.objects + 1))
-        is_still = bool(rng.random() < config.still_share)
-        sizes = [self._object_size(rng) for _ in range(count)]
-        return _Plan(
-            background=background,
-            canvases=[self._object(rng, size) for size in sizes],
-            motions=[self._motion(rng, background.shape[:2], is_still) for _ in sizes],
-            noise=float(rng.uniform(0, config.noise)) if rng.random() < 0.7 else 0.0,
-            jpeg_quality=int(rng.integers(80, 98)) if rng.random() < config.jpeg_share else None,
-            noise_seed=int(rng.integers(2**31)),
+    def _render(self, draws: Sequence[SampleDraw], backgrounds: PixelBank, device: torch.device) -> Batch:
+        """Give samples of the same size and margin, with backgrounds from a bank."""
+        exposure = expose_light(
+            _scenes(draws, backgrounds, device),
+            self._layers(draws, device),
+            [draw.instants for draw in draws],
+            _cameras(draws),
+            draws[0].margin,
         )
-
-    def _background(self, rng: np.random.Generator) -> Pixels:
-        photo, crop = self.photos[int(rng.integers(len(self.photos)))], self.config.crop_px
-        height, width = photo.shape[:2]
-        side = min(height, width, round(crop * (1.0 if rng.random() < 0.6 else rng.uniform(1.0, 2.0))))
-        top, left = rng.integers(0, height - side + 1), rng.integers(0, width - side + 1)
-        patch = photo[top : top + side, left : left + side]
-        if side != crop:
-            patch = np.asarray(Image.fromarray(patch).resize((crop, crop), Image.Resampling.LANCZOS))
-        return _flipped(rng, patch)
-
-    def _object_size(self, rng: np.random.Generator) -> int:
-        smallest, largest = self.config.object_px
-        return 2 * round(float(np.exp(rng.uniform(np.log(smallest), np.log(largest)))) / 2)
-
-    def _object(self, rng: np.random.Generator, size: int) -> Pixels:
-        if len(self.cutouts) and rng.random() < self.config.cutout_share:
-            cutout = resized_cutout(self.cutouts[int(rng.integers(len(self.cutouts)))], size)
-        else:
-            cutout = shaped_patch(rng, self.photos[int(rng.integers(len(self.photos)))], size)
-        brightness = rng.uniform(0.75, 1.2)
-        colours = np.clip(cutout[..., :3] * brightness, 0, 255).astype(np.uint8)
-        return _flipped(rng, np.dstack([colours, cutout[..., 3]]))
-
-    def _motion(self, rng: np.random.Generator, shape: tuple[int, ...], is_still: bool) -> _MotionDraw:
-        config, (height, width) = self.config, shape[:2]
-        margin = 0.1
-        # a half makes canvas and image pixels coincide at mid-exposure, so that the truth is not softened
-        centre = tuple(
-            float(np.floor(rng.uniform(margin * side, (1 - margin) * side))) + 0.5 for side in (height, width)
+        photos = develop(
+            exposure.blur,
+            exposure.sharp,
+            [draw.noise for draw in draws],
+            [draw.tone for draw in draws],
+            [draw.jpeg for draw in draws],
         )
-        half = rng.uniform(*config.path_px) / 2
-        direction = rng.uniform(0, 2 * np.pi)
-        bend = rng.uniform(-config.curvature, config.curvature, size=2) * half
-        if is_still:
-            half, bend = 0.0, bend * 0
-        along, across = (
-            np.array([np.sin(direction), np.cos(direction)]),
-            np.array([np.cos(direction), -np.sin(direction)]),
-        )
-        acceleration = bend[0] * along + bend[1] * across
-        turn = 0.0 if is_still else float(np.deg2rad(rng.uniform(-config.spin_deg, config.spin_deg)))
-        growth = 0.0 if is_still else float(rng.uniform(-config.growth, config.growth))
-        velocity = half * along
-        return _MotionDraw(
-            centre=(centre[0], centre[1]),
-            velocity=(float(velocity[0]), float(velocity[1])),
-            acceleration=(float(acceleration[0]), float(acceleration[1])),
-            spin=turn,
-            growth=growth,
-        )
+        # where nothing is blurred the truth is the photo as it came, compression included
+        sharp = torch.where(exposure.mask > 0.5, photos.sharp, photos.blur)
+        is_known = torch.ones(len(draws), dtype=torch.bool, device=device)
+        return Batch(photos.blur, sharp, exposure.mask, exposure.start, exposure.end, is_known)
+
+    def _layers(self, draws: Sequence[SampleDraw], device: torch.device) -> list[Layer]:
+        """Give the objects, the rearmost of each sample first."""
+        depth = max(len(draw.objects) for draw in draws)
+        columns = [
+            [draw.objects[level] if level < len(draw.objects) else None for draw in draws] for level in range(depth)
+        ]
+        return [_layer(column, object_canvases(column, self.photos, self.cutouts, device)) for column in columns]
 
 
-def _flipped(rng: np.random.Generator, pixels: Pixels) -> Pixels:
-    pixels = np.rot90(pixels, int(rng.integers(4))) if pixels.shape[0] == pixels.shape[1] else pixels
-    return np.ascontiguousarray(pixels[:, ::-1] if rng.random() < 0.5 else pixels)
-
-
-def _render(plan: _Plan, device: torch.device) -> Batch:
-    # one sample at a time: its number of instants and objects, and so its pixels, do not depend on its neighbours
-    background = _to_tensor(plan.background, device)
-    layers = [_layer(canvas, draw, device) for canvas, draw in zip(plan.canvases, plan.motions, strict=True)]
-    exposure = expose(background, layers, _instants(plan))
-    # noise belongs to the photo, in the sharp truth too: taking blur away is not to mean taking grain away
-    noise = _noise(plan, exposure.blur.shape[-2:]).to(device)
-    blur = ((exposure.blur + noise).clamp(0, 1) * 255).round() / 255
-    sharp = ((exposure.sharp + noise).clamp(0, 1) * 255).round() / 255
-    blur = _compressed(blur, plan.jpeg_quality)
-    # where nothing is blurred the truth is the photo as it came, compression included
-    sharp = torch.where(exposure.mask > 0.5, sharp, blur)
-    is_known = torch.ones(1, dtype=torch.bool, device=device)
-    return Batch(blur, sharp, exposure.mask, exposure.start, exposure.end, is_known)
-
-
-def _instants(plan: _Plan) -> int:
-    """Give an odd number of instants no more than about a pixel apart on the longest path."""
-    longest = max(2 * np.hypot(*draw.velocity) for draw in plan.motions)
-    return 2 * int(np.ceil(longest / 2)) + 3
-
-
-def _layer(canvas: Pixels, draw: _MotionDraw, device: torch.device) -> MovingObjects:
-    return MovingObjects(
-        canvas=_to_tensor(canvas, device),
-        centre=torch.tensor([draw.centre], device=device),
-        velocity=torch.tensor([draw.velocity], device=device),
-        acceleration=torch.tensor([draw.acceleration], device=device),
-        spin=torch.tensor([draw.spin], device=device),
-        growth=torch.tensor([draw.growth], device=device),
+def _layer(draws: Sequence[ObjectDraw | None], canvases: Tensor) -> Layer:
+    # one that is not there has an empty canvas, and is put where another is, so that it is no reason to look elsewhere
+    anyone = next(each for each in draws if each is not None)
+    things = [each or anyone for each in draws]
+    return Layer(
+        canvases,
+        Paths.of([each.centre for each in things], [each.path for each in things]),
+        np.stack([turned(each.turn) for each in things]),
+        np.array([each.is_followed for each in things]),
     )
 
 
-def _to_tensor(pixels: Pixels, device: torch.device) -> Tensor:
-    return torch.from_numpy(np.array(pixels)).to(device).permute(2, 0, 1).unsqueeze(0).float() / 255
+def _cameras(draws: Sequence[SampleDraw]) -> Paths | None:
+    if all(draw.camera is None for draw in draws):
+        return None
+    centres = [((draw.size[0] - 1) / 2, (draw.size[1] - 1) / 2) for draw in draws]
+    return Paths.of(centres, [draw.camera or RigidPath() for draw in draws])
 
 
-def _noise(plan: _Plan, shape: torch.Size) -> Tensor:
-    generator = torch.Generator().manual_seed(plan.noise_seed)
-    return torch.randn(1, 3, *shape, generator=generator) * plan.noise
+def _scenes(draws: Sequence[SampleDraw], bank: PixelBank, device: torch.device) -> Tensor:
+    """Give backgrounds (B, 3, H + 2 * margin, W + 2 * margin) in linear light, as the lens shows them."""
+    scenes = levels_to_linear(_backgrounds(draws, bank, device))
+    bright = {row: draw.highlights for row, draw in enumerate(draws) if draw.highlights}
+    if bright:
+        index = to_device(torch.tensor(list(bright)), device)
+        scenes[index] = brighten_highlights(scenes[index], list(bright.values()))
+    soft = {row: draw.defocus for row, draw in enumerate(draws) if draw.defocus}
+    if soft:
+        index = to_device(torch.tensor(list(soft)), device)
+        scenes[index] = defocus_scenes(scenes[index], list(soft.values()))
+    return scenes
 
 
-def _compressed(image: Tensor, quality: int | None) -> Tensor:
-    if quality is None:
-        return image
-    pixels = (image[0] * 255).round().byte().permute(1, 2, 0).cpu().numpy()
-    buffer = io.BytesIO()
-    Image.fromarray(pixels).save(buffer, "JPEG", quality=quality, subsampling=0)
-    decoded = np.asarray(Image.open(buffer))
-    return torch.from_numpy(decoded.copy()).to(image.device).permute(2, 0, 1).unsqueeze(0).float() / 255
+def _backgrounds(draws: Sequence[SampleDraw], bank: PixelBank, device: torch.device) -> Tensor:
+    """Give the boxes of the photos in levels, at the size of the scenes."""
+    boxes = [draw.background for draw in draws]
+    levels = bank.boxes(boxes, device)
+    height, width = (side + 2 * draws[0].margin for side in draws[0].size)
+    if any((box.height, box.width) != (height, width) for box in boxes):
+        matrices = []
+        for source, target in (([box.height for box in boxes], height), ([box.width for box in boxes], width)):
+            before = to_device(torch.tensor(source), device)
+            after, offset = torch.full_like(before, target), torch.zeros_like(before)
+            matrices.append(axis_weights(before, after, offset, target, max(source), Kernel.LANCZOS))
+        levels = resample_levels(levels.float(), *matrices)
+    return torch.stack([_turned(each, draw.turn) for each, draw in zip(levels, draws, strict=True)])
+
+
+def _turned(image: Tensor, turn: Turn) -> Tensor:
+    image = torch.rot90(image, turn.quarters, dims=(-2, -1)) if turn.quarters else image
+    return image.flip(-1) if turn.is_mirrored else image
+
+
+def _alike(draws: Sequence[SampleDraw]) -> list[list[int]]:
+    """Give groups of rows that have the same shape, and whose numbers of instants are within a factor of two."""
+    groups: dict[tuple[object, ...], list[int]] = {}
+    for row, draw in enumerate(draws):
+        # a camera that moves takes frames of the whole image: those samples keep to themselves
+        key = (draw.size, draw.margin, draw.camera is None, draw.instants.bit_length())
+        groups.setdefault(key, []).append(row)
+    return list(groups.values())
+
+
+def _in_order(batch: Batch, rows: Sequence[int]) -> Batch:
+    """Give a batch whose samples stand in a sequence of rows as 0, 1, 2 ..."""
+    if list(rows) == sorted(rows):
+        return batch
+    order = to_device(torch.tensor(np.argsort(rows)), batch.blur.device)
+    return Batch(*(tensor[order] for tensor in batch))

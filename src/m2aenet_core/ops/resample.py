@@ -11,10 +11,10 @@ from torch import Tensor
 class Kernel(Enum):
     """How a pixel's neighbours count when a picture changes its size."""
 
-    BOX = 0.5
-    """The mean of the area; the value is half the kernel's width, in pixels of the coarser size."""
-    LANCZOS = 3.0
-    """Sharp: a sinc, windowed by a wider one."""
+    AREA = "area"
+    """The mean of the area where the picture shrinks, linear between pixels where it grows."""
+    LANCZOS = "lanczos"
+    """Sharp: a sinc, windowed by one three times as wide."""
 
 
 def axis_weights(source: Tensor, target: Tensor, offset: Tensor, rows: int, columns: int, kernel: Kernel) -> Tensor:
@@ -30,15 +30,16 @@ def axis_weights(source: Tensor, target: Tensor, offset: Tensor, rows: int, colu
     twice = (2 * column + 1) * target - (2 * row + 1) * source
     distance = twice.float() / (2 * torch.maximum(source, target))
     is_inside = (row >= 0) & (row < target) & (column < source)
-    weights = torch.where(is_inside, _evaluate(kernel, distance), 0.0)
+    weights = torch.where(is_inside, _evaluate(kernel, distance, grows=target > source), 0.0)
     return weights / weights.sum(dim=2, keepdim=True).masked_fill_(~is_inside.any(dim=2, keepdim=True), 1.0)
 
 
-def _evaluate(kernel: Kernel, distance: Tensor) -> Tensor:
-    if kernel is Kernel.BOX:
-        return ((distance > -kernel.value) & (distance <= kernel.value)).float()
-    window = torch.sinc(distance / kernel.value) * (distance.abs() < kernel.value)
-    return torch.sinc(distance) * window
+def _evaluate(kernel: Kernel, distance: Tensor, grows: Tensor) -> Tensor:
+    """Give weights at distances in pixels of the coarser size."""
+    if kernel is Kernel.AREA:
+        box = ((distance > -0.5) & (distance <= 0.5)).float()
+        return torch.where(grows, (1 - distance.abs()).clamp_min(0), box)
+    return torch.sinc(distance) * torch.sinc(distance / 3) * (distance.abs() < 3)
 
 
 def resample(images: Tensor, rows: Tensor, columns: Tensor) -> Tensor:

@@ -2,11 +2,16 @@
 
 from dataclasses import dataclass
 
+import numpy as np
 import pytest
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
-from m2aenet_core.data.render import MASK_ALPHA, MovingObjects, expose, object_displacement, to_linear, to_srgb
+from m2aenet_core.data.layers import View, Window
+from m2aenet_core.data.light import to_linear
+from m2aenet_core.data.paths import Paths
+from m2aenet_core.data.render import MASK_ALPHA, Exposure, MovingObjects, displacements, expose, expose_light
 
 SIDE = 64
 CENTRE = (31.5, 31.5)  # so that canvas and image pixels coincide
@@ -51,18 +56,6 @@ def background(value: float | None = None) -> Tensor:
     return texture if value is None else torch.full_like(texture, value)
 
 
-def test_linear_light_and_srgb_are_inverse() -> None:
-    levels = torch.linspace(0, 1, 4096, dtype=torch.float64)
-    torch.testing.assert_close(to_srgb(to_linear(levels)), levels, atol=1e-6, rtol=0)
-    torch.testing.assert_close(to_linear(to_srgb(levels)), levels, atol=1e-6, rtol=0)
-
-
-def test_srgb_has_its_known_values() -> None:
-    levels = torch.tensor([0.0, 0.04045, 0.5, 1.0], dtype=torch.float64)
-    expected = torch.tensor([0.0, 0.0031308, 0.2140411, 1.0], dtype=torch.float64)
-    torch.testing.assert_close(to_linear(levels), expected, atol=1e-6, rtol=0)
-
-
 def test_an_object_that_stands_still_is_not_blurred() -> None:
     exposure = expose(background(), [Ball().moving()], instants=9)
     torch.testing.assert_close(exposure.blur, exposure.sharp, atol=1e-5, rtol=0)
@@ -103,7 +96,7 @@ def test_a_ball_that_moves_right_starts_left_of_mid_exposure_and_ends_right_of_i
 def test_rotation_and_growth_move_points_as_those_of_a_rigid_body() -> None:
     spin, growth = 0.4, 0.1
     moving = Ball().moving(velocity=(1, 2), acceleration=(0.5, -1), spin=spin, growth=growth)
-    fields = object_displacement(moving, SIDE, SIDE)
+    fields = displacements(View(moving.layer(), Window(0, SIDE, 0, SIDE)), None, torch.device("cpu"))
     rows, columns = torch.meshgrid(torch.arange(SIDE), torch.arange(SIDE), indexing="ij")
     # image points as complex numbers, x + iy; y grows downwards
     point = torch.complex(columns - CENTRE[1], rows - CENTRE[0])
@@ -121,7 +114,7 @@ def test_what_is_drawn_moves_as_the_truth_says(spin: float) -> None:
     canvas = torch.roll(moving.canvas, (10, 6), dims=(2, 3))
     exposure = expose(background(0.0), [moving._replace(canvas=canvas)], instants=3)
     start_and_end = 3 * to_linear(exposure.blur) - to_linear(exposure.sharp)
-    fields = object_displacement(moving, SIDE, SIDE)
+    fields = displacements(View(moving.layer(), Window(0, SIDE, 0, SIDE)), None, torch.device("cpu"))
     expected = {
         (round(41.5 + field[0, 0, 41:43, 37:39].mean().item()), round(37.5 + field[0, 1, 41:43, 37:39].mean().item()))
         for field in fields
@@ -197,3 +190,119 @@ def test_samples_of_a_batch_do_not_mix() -> None:
         alone = expose(background(), [layer], instants=9)
         for field, expected in zip(both, alone, strict=True):
             torch.testing.assert_close(field[index : index + 1], expected, atol=1e-5, rtol=0)
+
+
+MARGIN = 16
+
+
+def camera(
+    velocity: tuple[float, float] = (0, 0), acceleration: tuple[float, float] = (0, 0), roll: float = 0, batch: int = 1
+) -> Paths:
+    middle = (SIDE - 1) / 2
+    return Paths(
+        *(np.tile(np.array(pair, float), (batch, 1)) for pair in ((middle, middle), velocity, acceleration)),
+        np.full(batch, roll),
+        np.zeros(batch),
+    )
+
+
+def wide_scene(batch: int = 1) -> Tensor:
+    side = SIDE + 2 * MARGIN
+    return torch.rand(batch, 3, side, side, generator=torch.Generator().manual_seed(9))
+
+
+def within_margin(image: Tensor, y: int = 0, x: int = 0) -> Tensor:
+    """The image that a camera sees which has moved the scene by (y, x)."""
+    return image[..., MARGIN - y : MARGIN - y + SIDE, MARGIN - x : MARGIN - x + SIDE]
+
+
+def test_a_moving_camera_blurs_the_whole_frame_with_one_displacement() -> None:
+    scene = wide_scene()
+    exposure = expose_light(scene, [], [13], camera(velocity=(2, -6)), MARGIN)
+    assert exposure.mask.min() == 1
+    for field, s in ((exposure.start, -1), (exposure.end, 1)):
+        expected = torch.tensor([2.0 * s, -6.0 * s]).view(1, 2, 1, 1).expand(1, 2, SIDE, SIDE)
+        torch.testing.assert_close(field, expected, atol=1e-4, rtol=0)
+    torch.testing.assert_close(exposure.sharp, within_margin(scene), atol=1e-4, rtol=0)
+
+
+def test_a_moving_camera_averages_the_scene_as_it_passes() -> None:
+    scene = wide_scene()
+    exposure = expose_light(scene, [], [5], camera(velocity=(0, 4)), MARGIN)
+    # five instants, two pixels from one to the next
+    expected = torch.stack([within_margin(scene, x=x) for x in (-4, -2, 0, 2, 4)]).mean(dim=0)
+    torch.testing.assert_close(exposure.blur, expected, atol=1e-4, rtol=0)
+
+
+def test_no_border_is_invented_for_a_moving_camera() -> None:
+    white = torch.ones_like(wide_scene())
+    exposure = expose_light(white, [], [25], camera(velocity=(9, 8), acceleration=(1, -2), roll=0.02), MARGIN)
+    torch.testing.assert_close(exposure.blur, torch.ones_like(exposure.blur), atol=1e-5, rtol=0)
+
+
+def test_the_camera_adds_its_displacement_to_an_objects_own() -> None:
+    moving = Ball().moving(velocity=(0, 8))
+    alone = expose_light(wide_scene(), [moving.layer()], [25], None, MARGIN)
+    under = expose_light(wide_scene(), [moving.layer()], [25], camera(velocity=(3, -4)), MARGIN)
+    inside = under.end[0, :, 31, 31]
+    torch.testing.assert_close(inside, alone.end[0, :, 31, 31] + torch.tensor([3.0, -4.0]), atol=1e-4, rtol=0)
+    torch.testing.assert_close(under.end[0, :, 2, 2], torch.tensor([3.0, -4.0]), atol=1e-4, rtol=0)
+    assert under.mask.min() == 1
+    torch.testing.assert_close(under.sharp, alone.sharp, atol=1e-4, rtol=0)
+
+
+@pytest.mark.parametrize("roll", [0.02, -0.1])
+def test_a_camera_that_rolls_turns_object_and_scene_about_the_middle_of_the_image(roll: float) -> None:
+    moving = Ball().moving(velocity=(2, 5), centre=(40.5, 20.5))
+    exposure = expose_light(wide_scene(), [moving.layer()], [15], camera(velocity=(1, 1), roll=roll), MARGIN)
+    middle = complex((SIDE - 1) / 2, (SIDE - 1) / 2)
+    for field, s in ((exposure.start, -1), (exposure.end, 1)):
+        for (y, x), own in (((40, 20), complex(5, 2) * s), ((8, 50), 0)):
+            # image points as complex numbers, x + iy; y grows downwards
+            seen = middle + (complex(x, y) + own - middle) * np.exp(1j * roll * s) + complex(s, s)
+            assert complex(*field[0, :, y, x].flip(0).tolist()) == pytest.approx(seen - complex(x, y), abs=1e-3)
+
+
+def test_an_object_that_the_camera_follows_is_sharp_before_a_blurred_scene() -> None:
+    followed = Ball().moving().layer()._replace(is_followed=np.array([True]))
+    exposure = expose_light(wide_scene(), [followed], [25], camera(velocity=(0, 8)), MARGIN)
+    assert exposure.mask[0, 0, 28:35, 28:35].sum() == 0
+    assert exposure.mask[0, 0, :8].min() == 1
+    middle = (slice(None), slice(None), slice(28, 35), slice(28, 35))
+    torch.testing.assert_close(exposure.blur[middle], exposure.sharp[middle], atol=1e-4, rtol=0)
+
+
+def test_a_camera_that_stands_still_changes_nothing() -> None:
+    layer = Ball().moving(velocity=(0, 8)).layer()
+    for ours, theirs in zip(
+        expose_light(wide_scene(), [layer], [17], camera(), MARGIN),
+        expose_light(wide_scene(), [layer], [17], None, MARGIN),
+        strict=True,
+    ):
+        torch.testing.assert_close(ours, theirs, atol=1e-4, rtol=0)
+
+
+def test_light_beyond_the_sensors_range_counts_in_the_mean_and_is_clipped_after_it() -> None:
+    canvas = Ball(radius=4, colour=1.0).moving(velocity=(0, 12)).layer()
+    lamp = canvas._replace(canvas=torch.cat([canvas.canvas[:, :3] * 20, canvas.canvas[:, 3:]], dim=1))
+    scene = torch.zeros(1, 3, SIDE, SIDE)
+    plain, bright = (expose_light(scene, [layer], [49]) for layer in (canvas, lamp))
+    assert plain.blur.max() < 0.5
+    assert bright.blur.max() == bright.sharp.max() == 1
+    # a streak that is white over nearly its whole length
+    assert (bright.blur[0, 0, 31] == 1).sum() > 24
+
+
+def two_samples(instants: list[int]) -> Exposure:
+    ball, other = Ball().moving(velocity=(0, 8)), Ball(size=48).moving(velocity=(3, 2), centre=(20.5, 40.5))
+    canvas = F.pad(ball.canvas, (4, 4, 4, 4))
+    together = MovingObjects(*(torch.cat(pair) for pair in zip(ball._replace(canvas=canvas), other, strict=True)))
+    return expose_light(wide_scene(2), [together.layer()], instants, camera(velocity=(1, 2), batch=2), MARGIN)
+
+
+def test_samples_rendered_together_keep_their_own_instants() -> None:
+    together = two_samples([17, 7])
+    for index, instants in enumerate((17, 7)):
+        alone = two_samples([instants, instants])
+        for field, expected in zip(together, alone, strict=True):
+            torch.testing.assert_close(field[index], expected[index], atol=1e-4, rtol=0)

@@ -1,0 +1,265 @@
+"""Random draws of samples of made blur.
+
+Each optional effect draws from a stream of its own: turning one on leaves all other draws of a sample as they were,
+but for the part of the photo, of which a moving camera needs more.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+from numpy.random import Generator
+
+from m2aenet_core.data.blur_config import MadeBlurConfig
+from m2aenet_core.data.draws import (
+    Box,
+    DefocusDraw,
+    HighlightDraw,
+    JpegDraw,
+    LightDraw,
+    NoiseDraw,
+    ObjectDraw,
+    RigidPath,
+    SampleDraw,
+    ShapeDraw,
+    ToneDraw,
+    Turn,
+)
+
+# centres of objects keep so far from the border, as a share of the side
+_CENTRE_MARGIN = 0.1
+# of the samples in which the camera moves: without objects, and with objects that the camera follows
+_ALONE_SHARE, _FOLLOWED_SHARE = 0.5, 0.15
+_MOST_LIGHTS = 4
+
+Size = tuple[int, int]
+
+
+class Pool(NamedTuple):
+    """The sizes (H, W) of the pictures to choose from."""
+
+    photos: Sequence[Size]
+    cutouts: Sequence[Size]
+
+
+class _Streams(NamedTuple):
+    """Where the optional effects draw from."""
+
+    camera: Generator
+    occluder: Generator
+    defocus: Generator
+    highlights: Generator
+    noise: Generator
+    tone: Generator
+    colour: Generator
+
+
+def draw_sample(rng: Generator, config: MadeBlurConfig, pool: Pool, photo: Size | None = None) -> SampleDraw:
+    """Draw a sample on a crop of a random photo, or, given the size (H, W) of a photo, on that photo as a whole."""
+    streams = _Streams(*rng.spawn(len(_Streams._fields)))
+    is_shaken = bool(streams.camera.random() < config.shake_share)
+    margin = _shake_margin(config, photo or (config.crop_px, config.crop_px)) if is_shaken else 0
+    if photo is None:
+        size = (config.crop_px, config.crop_px)
+        background, turn = _draw_background(rng, pool, config.crop_px + 2 * margin)
+    else:
+        # a margin is cut off: nothing may be invented beyond the photo's border
+        size = (photo[0] - 2 * margin, photo[1] - 2 * margin)
+        background, turn = Box(0, 0, 0, *photo), Turn(0, is_mirrored=False)
+    count = int(rng.integers(1, config.objects + 1))
+    is_still = bool(rng.random() < config.still_share)
+    sides = [_draw_side(rng, config) for _ in range(count)]
+    objects = [_draw_object(rng, config, pool, side) for side in sides]
+    objects = [_moved(rng, config, each, size, is_still) for each in objects]
+    deviation = float(rng.uniform(0, config.noise)) if rng.random() < 0.7 else 0.0
+    quality = (
+        int(rng.integers(config.jpeg_quality[0], config.jpeg_quality[1] + 1)) if _is(rng, config.jpeg_share) else 0
+    )
+    noise = NoiseDraw(deviation, int(rng.integers(2**31)), _draw_read_noise(streams.noise, config))
+    if _is(streams.occluder, config.occluder_share):
+        objects.append(_draw_occluder(streams.occluder, config, pool, objects[0]))
+    camera = None
+    if is_shaken and not is_still:
+        camera = _draw_camera(streams.camera, config, size, margin)
+        objects = _under_camera(streams.camera, objects)
+    defocus, objects = _draw_defocus(streams.defocus, config, objects)
+    highlights, objects = _draw_highlights(streams.highlights, config, objects)
+    return SampleDraw(
+        size=size,
+        background=background,
+        turn=turn,
+        margin=margin,
+        objects=tuple(objects),
+        camera=camera,
+        defocus=defocus,
+        highlights=highlights,
+        tone=_draw_tone(streams.tone) if _is(streams.tone, config.tone_share) else None,
+        noise=noise,
+        jpeg=JpegDraw(quality, _is(streams.colour, config.halved_colour_share)) if quality else None,
+    )
+
+
+def _is(rng: Generator, share: float) -> bool:
+    return bool(rng.random() < share)
+
+
+def _draw_background(rng: Generator, pool: Pool, side: int) -> tuple[Box, Turn]:
+    """Draw a square of a photo, often shrunk; a photo smaller than `side` is enlarged."""
+    number = int(rng.integers(len(pool.photos)))
+    height, width = pool.photos[number]
+    own = min(height, width, round(side * (1.0 if rng.random() < 0.6 else rng.uniform(1.0, 2.0))))
+    top, left = int(rng.integers(0, height - own + 1)), int(rng.integers(0, width - own + 1))
+    return Box(number, top, left, own, own), _draw_turn(rng)
+
+
+def _draw_turn(rng: Generator) -> Turn:
+    return Turn(int(rng.integers(4)), bool(rng.random() < 0.5))
+
+
+def _draw_side(rng: Generator, config: MadeBlurConfig) -> int:
+    smallest, largest = config.object_px
+    return 2 * round(float(np.exp(rng.uniform(np.log(smallest), np.log(largest)))) / 2)
+
+
+def _draw_object(rng: Generator, config: MadeBlurConfig, pool: Pool, side: int) -> ObjectDraw:
+    """Draw what an object looks like; where and how it moves comes later."""
+    shape = None
+    if len(pool.cutouts) and rng.random() < config.cutout_share:
+        number = int(rng.integers(len(pool.cutouts)))
+        box = Box(number, 0, 0, *pool.cutouts[number])
+    else:
+        number = int(rng.integers(len(pool.photos)))
+        shape = draw_shape(rng)
+        box = _draw_piece(rng, number, pool.photos[number], side)
+    brightness = float(rng.uniform(0.75, 1.2))
+    return ObjectDraw(box, side, shape, brightness, _draw_turn(rng))
+
+
+def draw_shape(rng: Generator) -> ShapeDraw:
+    """Draw a random smooth star-shaped or box-like outline."""
+    turn, aspect = float(rng.uniform(0, 2 * np.pi)), float(rng.uniform(0.4, 1.0))
+    power = float(rng.choice([2.0, 2.0, 4.0, 12.0]))
+    radius = float(rng.uniform(0.7, 0.95))
+    ripples = [(float(rng.normal(0, 0.25 / each)), float(rng.uniform(0, 2 * np.pi))) for each in range(2, 7)]
+    return ShapeDraw(turn, aspect, power, radius, tuple(ripples), softness_px=float(rng.uniform(0.7, 2.0)))
+
+
+def _draw_piece(rng: Generator, number: int, photo: Size, side: int) -> Box:
+    """Draw a square of a photo to be shrunk at random, enlarged only where the photo is small."""
+    own = int(min(*photo, side * rng.uniform(1.0, 2.0)))
+    top, left = int(rng.integers(0, photo[0] - own + 1)), int(rng.integers(0, photo[1] - own + 1))
+    return Box(number, top, left, own, own)
+
+
+def _moved(rng: Generator, config: MadeBlurConfig, thing: ObjectDraw, size: Size, is_still: bool) -> ObjectDraw:
+    """Give an object its place in an image of a size, and its path."""
+    low, high = _CENTRE_MARGIN, 1 - _CENTRE_MARGIN
+    # a half makes canvas and image pixels coincide at mid-exposure, so that the truth is not softened
+    centre = [float(np.floor(rng.uniform(low * side, high * side))) + 0.5 for side in size]
+    path = _draw_path(rng, config.path_px, config.curvature)
+    if is_still:
+        return thing._replace(centre=(centre[0], centre[1]), path=RigidPath())
+    spin = math.radians(rng.uniform(-config.spin_deg, config.spin_deg))
+    growth = float(rng.uniform(-config.growth, config.growth))
+    return thing._replace(centre=(centre[0], centre[1]), path=path._replace(spin=spin, growth=growth))
+
+
+def _draw_path(rng: Generator, length_px: tuple[float, float], curvature: float) -> RigidPath:
+    half = rng.uniform(*length_px) / 2
+    direction = rng.uniform(0, 2 * np.pi)
+    speed_up, bend = rng.uniform(-curvature, curvature, size=2) * half
+    along, across = np.array([np.sin(direction), np.cos(direction)]), np.array([np.cos(direction), -np.sin(direction)])
+    velocity, acceleration = half * along, speed_up * along + bend * across
+    return RigidPath(
+        (float(velocity[0]), float(velocity[1])), (float(acceleration[0]), float(acceleration[1])), 0.0, 0.0
+    )
+
+
+def _draw_occluder(rng: Generator, config: MadeBlurConfig, pool: Pool, moving: ObjectDraw) -> ObjectDraw:
+    """Draw a thing that stands still, its centre somewhere on a moving one, so that it covers a part of it."""
+    thing = _draw_object(rng, config, pool, _draw_side(rng, config))
+    reach = moving.size / 2
+    centre = [math.floor(at + rng.uniform(-reach, reach)) + 0.5 for at in moving.centre]
+    return thing._replace(centre=(centre[0], centre[1]))
+
+
+def _shake_margin(config: MadeBlurConfig, size: Size) -> int:
+    """Give how far the camera may see beyond the image, in whole pixels; of a small photo at least half is left."""
+    longest = RigidPath((config.shake_px[1] / 2, 0.0), spin=math.radians(config.shake_roll_deg))
+    return min(math.ceil(_shake_reach(longest, config.curvature, size)), min(size) // 4)
+
+
+def _shake_reach(camera: RigidPath, curvature: float, size: Size) -> float:
+    """Give a bound on how far a point of the image moves, and two pixels more for interpolation."""
+    return math.hypot(*camera.velocity) * (1 + math.sqrt(2) * curvature) + abs(camera.spin) * math.hypot(*size) / 2 + 2
+
+
+def _draw_camera(rng: Generator, config: MadeBlurConfig, size: Size, margin: int) -> RigidPath:
+    roll = math.radians(rng.uniform(-config.shake_roll_deg, config.shake_roll_deg))
+    camera = _draw_path(rng, config.shake_px, config.curvature)._replace(spin=roll)
+    # a photo too small for the margin holds only so much shake
+    room = min(1.0, (margin - 2) / max(_shake_reach(camera, config.curvature, size) - 2, 1e-6))
+    return camera.scaled(max(0.0, room))
+
+
+def _under_camera(rng: Generator, objects: list[ObjectDraw]) -> list[ObjectDraw]:
+    """Give the objects that are there when the camera moves: none, or all, which the camera sometimes follows."""
+    is_alone, is_followed = _is(rng, _ALONE_SHARE), _is(rng, _FOLLOWED_SHARE)
+    if is_alone:
+        return []
+    return [each._replace(is_followed=True, path=RigidPath()) for each in objects] if is_followed else objects
+
+
+def _draw_defocus(
+    rng: Generator, config: MadeBlurConfig, objects: list[ObjectDraw]
+) -> tuple[DefocusDraw | None, list[ObjectDraw]]:
+    """Draw what is out of focus: background, a part of it, everything, or the objects alone."""
+    is_soft, kind = _is(rng, config.defocus_share), float(rng.random())
+    radius = float(np.exp(rng.uniform(*np.log(np.maximum(config.defocus_px, 0.1)))))
+    ramp = (float(rng.uniform(0, 2 * np.pi)), float(rng.uniform(-0.5, 0.5)), float(rng.uniform(0.05, 1.0)))
+    if not is_soft:
+        return None, objects
+    if kind < 0.65:
+        return DefocusDraw(radius, ramp if kind < 0.35 else None), objects
+    soft = [each._replace(defocus_px=radius) for each in objects]
+    return (DefocusDraw(radius, None) if kind < 0.9 else None), soft
+
+
+def _draw_highlights(
+    rng: Generator, config: MadeBlurConfig, objects: list[ObjectDraw]
+) -> tuple[HighlightDraw | None, list[ObjectDraw]]:
+    """Draw how much is brightened above which linear light, and lamps on the objects."""
+    if not _is(rng, config.highlight_share):
+        return None, objects
+    highlights = HighlightDraw(float(rng.uniform(0.4, 0.9)), float(rng.uniform(1.0, 8.0)))
+    lights = [tuple(_draw_light(rng) for _ in range(int(rng.integers(_MOST_LIGHTS + 1)))) for _ in objects]
+    lit = [each._replace(highlights=highlights, lights=own) for each, own in zip(objects, lights, strict=True)]
+    return highlights, lit
+
+
+def _draw_light(rng: Generator) -> LightDraw:
+    strength = float(np.exp(rng.uniform(np.log(2.0), np.log(40.0))))
+    warmth = float(rng.uniform(-0.5, 0.5))
+    centre = (float(rng.uniform(-0.6, 0.6)), float(rng.uniform(-0.6, 0.6)))
+    return LightDraw(centre, float(rng.uniform(0.6, 3.0)), (strength * (1 + warmth), strength, strength * (1 - warmth)))
+
+
+def _draw_read_noise(rng: Generator, config: MadeBlurConfig) -> float | None:
+    is_sensor, read = _is(rng, config.sensor_noise_share), float(rng.uniform(0.02, 0.4))
+    return read if is_sensor else None
+
+
+def _draw_tone(rng: Generator) -> ToneDraw:
+    exposure = 2 ** float(np.clip(rng.normal(0, 0.35), -0.8, 0.8))
+    red, blue = np.exp(rng.normal(0, 0.06, size=2))
+    return ToneDraw(
+        gains=(exposure * float(red), exposure, exposure * float(blue)),
+        gamma=2 ** float(rng.uniform(-0.3, 0.3)),
+        contrast=float(rng.uniform(-0.4, 0.6)),
+        saturation=float(rng.uniform(0.7, 1.35)),
+        sharpening=float(rng.uniform(0.2, 1.2)) if rng.random() < 0.6 else 0.0,
+        sharpening_px=float(rng.uniform(0.5, 1.4)),
+    )
