@@ -8,89 +8,33 @@ Mask predictor, intra-motion analyzer and M2AS blocks sit at the fourth encoder 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
-from typing import Any, Literal
+from dataclasses import replace
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from m2aenet_core.errors import InputError
-from m2aenet_core.models.layer_macs import analyzer_macs, block_macs, down_macs, edge_macs, predictor_macs, up_macs
 from m2aenet_core.models.layers import downsample, upsample
-from m2aenet_core.models.m2as_block import MASK_POSITIONS, Guide, M2ASStage
+from m2aenet_core.models.m2aenet_config import M2AENetConfig
+from m2aenet_core.models.m2aenet_macs import MacCounter
+from m2aenet_core.models.m2as_block import Guide, M2ASStage
 from m2aenet_core.models.mask_predictor import (
     MaskPredictor,
-    PredictorForm,
     blur_probability,
     sample_mask,
     threshold_mask,
 )
 from m2aenet_core.models.motion_analyzer import MotionAnalyzer
-from m2aenet_core.models.nafnet import LIVE_VALUES, NAFNet, check_blocks, nafblocks
+from m2aenet_core.models.nafnet import LIVE_VALUES, NAFNet, nafblocks
 from m2aenet_core.models.network import Decision, Encoded, Network, NetworkOutput, Restored
-from m2aenet_core.models.trajectory import Motion, TrajectoryForm
-from m2aenet_core.models.trajectory_conv import kernel_side, trajectory_taps
+from m2aenet_core.models.trajectory import Motion
+from m2aenet_core.models.trajectory_conv import trajectory_taps
 from m2aenet_core.ops.draws import Draws
 from m2aenet_core.ops.padding import pad_to_multiple
 from m2aenet_core.ops.resize import resize_displacement, resize_image, shrink_mask
 from m2aenet_core.ops.sparse import kept_pixels
 
-
-@dataclass(frozen=True)
-class M2AENetConfig:
-    """Size and form of an M2AENet. The defaults are Appendix A's network: 17,437,865 parameters.
-
-    Raises InputError for values that do not fit together.
-    """
-
-    width: int = 32
-    """Channels at full resolution; doubled at each of the four scales below."""
-    encoder_blocks: tuple[int, ...] = (1, 1, 1, 28)
-    """Blocks of each encoder stage."""
-    middle_blocks: int = 1
-    """Blocks at the lowest resolution."""
-    decoder_blocks: tuple[int, ...] = (1, 1, 1, 1)
-    """Blocks of each decoder stage, from the lowest resolution up."""
-    scales: Literal["fourth", "every"] = "fourth"
-    """Where masks and motion are used: at the last encoder stage, or at every scale of encoder, middle and decoder."""
-    predictor: PredictorForm = "lmdvit"
-    """Form of the mask predictor's embedding."""
-    use_mask: bool = True
-    """Predict where blur is, and skip the rest."""
-    use_motion: bool = True
-    """Predict how pixels moved, and convolve along it."""
-    mask_positions: tuple[int, ...] = (1,)
-    """Convolutions of a block that skip sharp pixels, of 1, 2 and 3 (Figure 7)."""
-    trajectory: TrajectoryForm = "quadratic"
-    """Form of the trajectory: quadratic (eq. 4), linear (eq. 12), or learnable, a displacement for each tap."""
-    taps: int = 9
-    """Taps of the motion-aware convolution (N1), the square of an odd number."""
-    temperature: float = 1.0
-    """Temperature of the Gumbel-Softmax that draws masks in training."""
-    threshold: float = 0.5
-    """Probability above which a pixel counts as blurred where none is given (epsilon)."""
-
-    def __post_init__(self) -> None:
-        check_blocks(self.encoder_blocks, self.decoder_blocks)
-        try:
-            kernel_side(self.taps)
-        except ValueError as error:
-            raise InputError(str(error)) from error
-        if not self.mask_positions or not set(self.mask_positions) <= set(MASK_POSITIONS):
-            raise InputError(f"mask_positions {list(self.mask_positions)} are not some of {list(MASK_POSITIONS)}")
-        if self.temperature <= 0 or not 0 <= self.threshold <= 1:
-            raise InputError("the temperature must be above 0, and the threshold from 0 to 1")
-
-    @classmethod
-    def fourth_stage(cls, **changes: Any) -> M2AENetConfig:
-        """Give Appendix A's network: predictor and analyzer at the fourth encoder stage, 17,437,865 parameters."""
-        return replace(cls(), **changes)
-
-    @classmethod
-    def every_scale(cls, **changes: Any) -> M2AENetConfig:
-        """Give the main text's network: predictor and analyzer at each encoder scale, 17,440,371 parameters."""
-        return replace(cls(scales="every", predictor="dynamicvit"), **changes)
+__all__ = ["M2AENet", "M2AENetConfig"]
 
 
 class M2AENet(Network):
@@ -328,59 +272,14 @@ class M2AENet(Network):
 
     def analyze_macs(self, height: int, width: int, masks: Sequence[Tensor] = ()) -> int:
         """Give the convolution multiply-adds of `analyze` at the padded size."""
-        pixels = height * width
-        total = float(edge_macs(self.config.width, pixels))
-        stages = len(self.config.encoder_blocks)
-        by_scale = dict(zip(self.guided_scales, masks, strict=False))
-        for scale in range(stages):
-            total += self._look_macs(scale, pixels)
-            if scale < stages - 1:
-                total += self._encoder_macs(scale, pixels, by_scale.get(scale))
-        return round(total)
+        return MacCounter(self.config, self.guided_scales, self.decides_along).analysis(height * width, masks)
 
     def restore_macs(self, height: int, width: int, masks: Sequence[Tensor] | None = None) -> int:
         """Give the convolution multiply-adds of `restore` at the padded size.
 
         masks: those of each guided scale, or None for dense evaluation.
         """
-        config, pixels, stages = self.config, height * width, len(self.config.encoder_blocks)
-        by_scale = dict(zip(self.guided_scales, masks or (), strict=False))
-        total = float(edge_macs(config.width, pixels))
-        if self.decides_along:
-            # nothing is kept from the analysis
-            total += edge_macs(config.width, pixels) + sum(self._look_macs(scale, pixels) for scale in range(stages))
-        for scale in range(0 if self.decides_along else stages - 1, stages):
-            total += self._encoder_macs(scale, pixels, by_scale.get(scale))
-        after = by_scale if self.decides_along else {}
-        last = after.get(stages - 1)
-        total += config.middle_blocks * self._block_macs(
-            stages, pixels, self.decides_along, None if last is None else shrink_mask(last, 2)
-        )
-        for scale, blocks in enumerate(reversed(config.decoder_blocks)):
-            total += up_macs(config.width << scale, pixels >> (2 * scale))
-            total += blocks * self._block_macs(scale, pixels, self.decides_along, after.get(scale))
-        return round(total)
-
-    def _encoder_macs(self, scale: int, pixels: int, mask: Tensor | None) -> float:
-        blocks = self.config.encoder_blocks[scale]
-        down = down_macs(self.config.width << scale, pixels >> (2 * scale))
-        return blocks * self._block_macs(scale, pixels, scale in self.guided_scales, mask) + down
-
-    def _block_macs(self, scale: int, pixels: int, is_guided: bool, mask: Tensor | None) -> float:
-        config, channels, here = self.config, self.config.width << scale, pixels >> (2 * scale)
-        if not is_guided:
-            return block_macs(channels, here)
-        positions = config.mask_positions if config.use_mask else ()
-        return block_macs(channels, here, positions, config.taps if config.use_motion else 0, mask)
-
-    def _look_macs(self, scale: int, pixels: int) -> int:
-        channels, here, total = self.config.width << scale, pixels >> (2 * scale), 0
-        if str(scale) in self.mask_predictors:
-            total += predictor_macs(channels, here, 2 if self.config.predictor == "lmdvit" else 1)
-        if str(scale) in self.motion_analyzers:
-            outputs = 2 * (self.config.taps if self.config.trajectory == "learnable" else 2)
-            total += analyzer_macs(channels, here, outputs)
-        return total
+        return MacCounter(self.config, self.guided_scales, self.decides_along).restoration(height * width, masks or ())
 
 
 def _apply(stage: nn.Module, features: Tensor, guide: Guide | None) -> Tensor:

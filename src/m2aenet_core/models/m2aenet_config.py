@@ -1,0 +1,69 @@
+"""Size and form of an M2AENet, with every choice that the paper varies."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any, Literal
+
+from m2aenet_core.errors import InputError
+from m2aenet_core.models.m2as_block import MASK_POSITIONS
+from m2aenet_core.models.mask_predictor import PredictorForm
+from m2aenet_core.models.nafnet import check_blocks
+from m2aenet_core.models.trajectory import TrajectoryForm
+from m2aenet_core.models.trajectory_conv import kernel_side
+
+
+@dataclass(frozen=True)
+class M2AENetConfig:
+    """Size and form of an M2AENet. The defaults are Appendix A's network: 17,437,865 parameters.
+
+    Raises InputError for values that do not fit together.
+    """
+
+    width: int = 32
+    """Channels at full resolution; doubled at each of the four scales below."""
+    encoder_blocks: tuple[int, ...] = (1, 1, 1, 28)
+    """Blocks of each encoder stage."""
+    middle_blocks: int = 1
+    """Blocks at the lowest resolution."""
+    decoder_blocks: tuple[int, ...] = (1, 1, 1, 1)
+    """Blocks of each decoder stage, from the lowest resolution up."""
+    scales: Literal["fourth", "every"] = "fourth"
+    """Where masks and motion are used: at the last encoder stage, or at every scale of encoder, middle and decoder."""
+    predictor: PredictorForm = "lmdvit"
+    """Form of the mask predictor's embedding."""
+    use_mask: bool = True
+    """Predict where blur is, and skip the rest."""
+    use_motion: bool = True
+    """Predict how pixels moved, and convolve along it."""
+    mask_positions: tuple[int, ...] = (1,)
+    """Convolutions of a block that skip sharp pixels, of 1, 2 and 3 (Figure 7)."""
+    trajectory: TrajectoryForm = "quadratic"
+    """Form of the trajectory: quadratic (eq. 4), linear (eq. 12), or learnable, a displacement for each tap."""
+    taps: int = 9
+    """Taps of the motion-aware convolution (N1), the square of an odd number."""
+    temperature: float = 1.0
+    """Temperature of the Gumbel-Softmax that draws masks in training."""
+    threshold: float = 0.5
+    """Probability above which a pixel counts as blurred where none is given (epsilon)."""
+
+    def __post_init__(self) -> None:
+        check_blocks(self.encoder_blocks, self.decoder_blocks)
+        try:
+            kernel_side(self.taps)
+        except ValueError as error:
+            raise InputError(str(error)) from error
+        if not self.mask_positions or not set(self.mask_positions) <= set(MASK_POSITIONS):
+            raise InputError(f"mask_positions {list(self.mask_positions)} are not some of {list(MASK_POSITIONS)}")
+        if self.temperature <= 0 or not 0 <= self.threshold <= 1:
+            raise InputError("the temperature must be above 0, and the threshold from 0 to 1")
+
+    @classmethod
+    def fourth_stage(cls, **changes: Any) -> M2AENetConfig:
+        """Give Appendix A's network: predictor and analyzer at the fourth encoder stage, 17,437,865 parameters."""
+        return replace(cls(), **changes)
+
+    @classmethod
+    def every_scale(cls, **changes: Any) -> M2AENetConfig:
+        """Give the main text's network: predictor and analyzer at each encoder scale, 17,440,371 parameters."""
+        return replace(cls(scales="every", predictor="dynamicvit"), **changes)

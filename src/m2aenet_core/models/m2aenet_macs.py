@@ -1,0 +1,75 @@
+"""Multiply-adds of an M2AENet, counted from its layers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from m2aenet_core.models.layer_macs import analyzer_macs, block_macs, down_macs, edge_macs, predictor_macs, up_macs
+from m2aenet_core.models.m2aenet_config import M2AENetConfig
+from m2aenet_core.ops.resize import shrink_mask
+
+
+@dataclass(frozen=True)
+class MacCounter:
+    """Counts convolution multiply-adds of a network of this config."""
+
+    config: M2AENetConfig
+    guided_scales: range
+    """Scales whose encoder stage has masks or motion."""
+    decides_along: bool
+    """Whether middle and decoder have them too."""
+
+    def analysis(self, pixels: int, masks: Sequence[Tensor]) -> int:
+        """Give those of `analyze` on so many padded pixels; masks: of the scales that it decided on the way."""
+        total = float(edge_macs(self.config.width, pixels))
+        stages = len(self.config.encoder_blocks)
+        by_scale = dict(zip(self.guided_scales, masks, strict=False))
+        for scale in range(stages):
+            total += self._look_macs(scale, pixels)
+            if scale < stages - 1:
+                total += self._encoder_macs(scale, pixels, by_scale.get(scale))
+        return round(total)
+
+    def restoration(self, pixels: int, masks: Sequence[Tensor]) -> int:
+        """Give those of `restore` on so many padded pixels; masks: of the guided scales, or none for dense."""
+        config, stages = self.config, len(self.config.encoder_blocks)
+        by_scale = dict(zip(self.guided_scales, masks, strict=False))
+        total = float(edge_macs(config.width, pixels))
+        if self.decides_along:
+            # nothing is kept from the analysis
+            total += edge_macs(config.width, pixels) + sum(self._look_macs(scale, pixels) for scale in range(stages))
+        for scale in range(0 if self.decides_along else stages - 1, stages):
+            total += self._encoder_macs(scale, pixels, by_scale.get(scale))
+        after = by_scale if self.decides_along else {}
+        last = after.get(stages - 1)
+        total += config.middle_blocks * self._block_macs(
+            stages, pixels, self.decides_along, None if last is None else shrink_mask(last, 2)
+        )
+        for scale, blocks in enumerate(reversed(config.decoder_blocks)):
+            total += up_macs(config.width << scale, pixels >> (2 * scale))
+            total += blocks * self._block_macs(scale, pixels, self.decides_along, after.get(scale))
+        return round(total)
+
+    def _encoder_macs(self, scale: int, pixels: int, mask: Tensor | None) -> float:
+        blocks = self.config.encoder_blocks[scale]
+        down = down_macs(self.config.width << scale, pixels >> (2 * scale))
+        return blocks * self._block_macs(scale, pixels, scale in self.guided_scales, mask) + down
+
+    def _block_macs(self, scale: int, pixels: int, is_guided: bool, mask: Tensor | None) -> float:
+        config, channels, here = self.config, self.config.width << scale, pixels >> (2 * scale)
+        if not is_guided:
+            return block_macs(channels, here)
+        positions = config.mask_positions if config.use_mask else ()
+        return block_macs(channels, here, positions, config.taps if config.use_motion else 0, mask)
+
+    def _look_macs(self, scale: int, pixels: int) -> int:
+        channels, here, total = self.config.width << scale, pixels >> (2 * scale), 0
+        if scale in self.guided_scales and self.config.use_mask:
+            total += predictor_macs(channels, here, 2 if self.config.predictor == "lmdvit" else 1)
+        if scale in self.guided_scales and self.config.use_motion:
+            outputs = 2 * (self.config.taps if self.config.trajectory == "learnable" else 2)
+            total += analyzer_macs(channels, here, outputs)
+        return total
