@@ -53,7 +53,10 @@ def read_rgb(path: Path) -> Pixels:
 
     Raises InputError for what cannot be read.
     """
-    return _rgb(eight_bits(read_image(path).pixels))
+    pixels = read_image(path).pixels
+    if not np.isfinite(pixels).all():
+        raise InputError(f"{path} holds NaN or infinity; replace them and save it again")
+    return _rgb(eight_bits(pixels))
 
 
 def _rgb(pixels: Pixels) -> Pixels:

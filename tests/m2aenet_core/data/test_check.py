@@ -237,6 +237,14 @@ def test_photos_that_cannot_be_used_are_told(tmp_path: Path, save: Save, photo: 
     assert raise_or_skip(paths, problems, skip_bad=True).items == paths[:1]
 
 
+def test_floats_that_are_no_numbers_are_told_and_end_no_check(tmp_path: Path, save: Save) -> None:
+    values = np.zeros((20, 30), np.float32)
+    values[3, 4] = np.nan
+    for kind in ("blur", "sharp", "mask"):
+        save(tmp_path / f"a_{kind}.tif", values if kind != "sharp" else values + 1)
+    assert {path for _, path, kind, _ in found_in(tmp_path) if kind == "unreadable"} == {"a_blur.tif", "a_sharp.tif"}
+
+
 def counted(monkeypatch: pytest.MonkeyPatch) -> list[Pair]:
     """Give a list that fills with the pairs whose files are read."""
     read: list[Pair] = []
