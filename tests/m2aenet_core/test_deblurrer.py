@@ -13,6 +13,7 @@ from m2aenet_core.checkpoint import save_model, sha256
 from m2aenet_core.deblurrer import EXECUTIONS, HALO_PX, Deblurrer
 from m2aenet_core.errors import Cancelled, InputError
 from m2aenet_core.models.layers import ChannelAttention
+from m2aenet_core.models.lmdvit import LMDViT, LMDViTConfig
 from m2aenet_core.models.m2aenet import M2AENet, M2AENetConfig
 from m2aenet_core.models.mask_predictor import threshold_mask
 from m2aenet_core.models.nafnet import NAFNet
@@ -618,3 +619,81 @@ def test_at_every_scale_a_painted_mask_counts_instead(
     nothing, everything = (deblurrer.restore(analysis, mask=np.full((64, 96), value)) for value in (False, True))
     assert nothing.macs < everything.macs
     assert (nothing.restored != everything.restored).any()
+
+
+# -- LMD-ViT ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def lmdvit(photo: np.ndarray, randomise: Callable[[torch.nn.Module], None]) -> LMDViT:
+    """Five tiny stages with random parameters; about half of the windows of `photo` are called blurred."""
+    network = LMDViT(LMDViTConfig(width=8, depths=(1, 2, 2, 2, 1), heads=(1, 2, 2, 2, 1)))
+    randomise(network)
+    image = torch.from_numpy(photo[:96, :128].copy()).permute(2, 0, 1).unsqueeze(0) / 255
+    with torch.no_grad():
+        network.ending.weight.mul_(0.02)
+        network.ending.bias.mul_(0.02)
+        for stage in network.stages:
+            for predictor in stage.predictors:
+                last = [module for module in predictor.modules() if isinstance(module, torch.nn.Linear)][-1]
+                last.bias.zero_()
+        # stage by stage, since each one's features depend on the decisions before
+        for number in range(len(network.shifts_px)):
+            predictors = [predictor for stage in network.stages for predictor in stage.predictors]
+            last = [module for module in predictors[number].modules() if isinstance(module, torch.nn.Linear)][-1]
+            blurred, sharp = network.eval()(image).blur_logits[number].unbind(dim=1)
+            last.bias[0] -= (blurred - sharp).median() + 1e-4
+    return network.eval()
+
+
+def test_lmdvit_decides_as_in_its_own_forward_pass(lmdvit: LMDViT, photo: np.ndarray) -> None:
+    image = photo[:96, :128]
+    result = Deblurrer(lmdvit, execution="exact")(image, 0.5)
+    with torch.no_grad():
+        output = lmdvit(torch.from_numpy(image.copy()).permute(2, 0, 1).unsqueeze(0) / 255, 0.5)
+    assert any(0.1 < mask.mean() < 0.9 for mask in output.masks)
+    expected = output.restored[0].clamp(0, 1).permute(1, 2, 0).numpy() * 255
+    assert levels(result.restored, expected).max() <= 0.51
+    assert (result.restored != image).any()
+    assert result.macs == lmdvit.restore_macs(96, 128, output.masks) < lmdvit.restore_macs(96, 128)
+
+
+def test_lmdvits_mask_is_made_of_whole_windows(lmdvit: LMDViT, photo: np.ndarray) -> None:
+    deblurrer = Deblurrer(lmdvit)
+    analysis = deblurrer.analyze(photo[:100, :130])
+    assert not analysis.has_motion
+    assert analysis.blur_probability.shape == (100, 130)
+    windows = analysis.blur_probability[:96, :128].reshape(12, 8, 16, 8)
+    assert (windows == windows[:, :1, :, :1]).all()
+    threshold = float(np.median(windows))
+    mask = deblurrer.restore(analysis, threshold).mask
+    assert 0.1 < mask.mean() < 0.9
+    np.testing.assert_array_equal(mask, analysis.blur_probability > threshold)
+
+
+@pytest.mark.parametrize("execution", ["exact", "adaptive", "dense"])
+def test_lmdvit_restores_what_is_painted(lmdvit: LMDViT, photo: np.ndarray, execution: str) -> None:
+    deblurrer, image = Deblurrer(lmdvit, execution=execution), photo[:224, :288]
+    analysis = deblurrer.analyze(image)
+    results = [deblurrer.restore(analysis, mask=spot(image.shape, 40, 40, side)) for side in (8, 60)]
+    assert all((result.restored != image).any() for result in results)
+    if execution != "dense":
+        assert results[0].macs < results[1].macs
+    if execution == "adaptive":
+        far = np.s_[180:, 200:]
+        assert np.array_equal(results[1].restored[far], image[far])
+
+
+def test_lmdvit_in_tiles_gives_a_whole_photo(lmdvit: LMDViT, photo: np.ndarray) -> None:
+    image = photo[:230, :330]
+    tiled = Deblurrer(lmdvit, tile_px=TILE_PX)
+    analysis = tiled.analyze(image)
+    assert len(analysis.tiles) > 1
+    assert tiled.restore(analysis).restored.shape == image.shape
+
+
+def test_lmdvit_goes_through_a_file(lmdvit: LMDViT, photo: np.ndarray, tmp_path: Path) -> None:
+    save_model(lmdvit, tmp_path / "lmdvit.safetensors")
+    image = photo[:64, :96]
+    from_file, direct = (Deblurrer(model)(image) for model in (tmp_path / "lmdvit.safetensors", lmdvit))
+    np.testing.assert_array_equal(from_file.restored, direct.restored)
