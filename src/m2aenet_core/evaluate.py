@@ -1,173 +1,174 @@
-"""Score weights on blur made from sharp photos: `python -m m2aenet_core.evaluate`, or `m2aenet evaluate`.
+"""Score models on photos whose sharp version is known: `python -m m2aenet_core.evaluate`, or `m2aenet evaluate`.
 
-Every photo is scored with known blur on it, and as it is, where nothing should be found. The folder `out` gets
-scores.csv (a row per photo), summary.json, summary.md and contact_sheet.png.
+The folder `out` gets scores.csv (a row per model, photo and execution), summary.md and summary.json, contact sheets
+of the photos that gained most and least, the ROC curves and, with `thresholds`, sweep.csv and the curves of quality
+and cost. A call that was stopped goes on when it is given again.
 """
 
 from __future__ import annotations
 
-import csv
 import dataclasses
-import io
-import json
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import NamedTuple
 
-import numpy as np
-from numpy.typing import NDArray
-from PIL import Image
 from tqdm import tqdm
 
-from m2aenet_core.analysis import DeblurResult
 from m2aenet_core.atomic import write_together
-from m2aenet_core.data.sample import Batch
-from m2aenet_core.data.whole_photos import WholePhotosConfig, blurred_photos, count_blurred_photos
-from m2aenet_core.deblurrer import Deblurrer
-from m2aenet_core.metrics import displacement_error, mask_iou, psnr
+from m2aenet_core.device import resolve_device
+from m2aenet_core.evaluation.config import EvaluateConfig, gather_lists
+from m2aenet_core.evaluation.contender import Contender, make_contenders
+from m2aenet_core.evaluation.figures import curves_png, roc_png
+from m2aenet_core.evaluation.partial import PartialScores, ScoredPhoto
+from m2aenet_core.evaluation.report import Measured, encode_json, encode_rows, to_markdown
+from m2aenet_core.evaluation.scores import (
+    NO_SHARP_PHOTO,
+    PhotoScores,
+    Score,
+    SharpFigures,
+    SweepPoint,
+    closeness,
+    restore_sharp_photo,
+    score_photo,
+)
+from m2aenet_core.evaluation.sheet import column_titles, ranked_sheets, strip_png
+from m2aenet_core.evaluation.summary import ModelSummary, pooled_roc, summarize, summarize_sweep
+from m2aenet_core.evaluation.truth import Truth, Truths, open_truths
+from m2aenet_core.machine import describe_machine, describe_versions
 from m2aenet_core.options import parse_options
-from m2aenet_core.pixels import to_uint8
 
-# an exact copy outside the blur counts as this many dB, so that means stay finite
-PSNR_CEILING_DB = 80.0
-
-
-@dataclass(frozen=True)
-class EvaluateConfig(WholePhotosConfig):
-    """What is scored, and on what."""
-
-    out: str = "scores"
-    """Folder for the scores."""
-    model: str = "default"
-    """Embedded weights by name, or a .safetensors file."""
-    threshold: float = 0.5
-    """Probability above which a pixel counts as blurred."""
-    execution: str = "auto"
-    """exact, adaptive or dense."""
-    device: str = "auto"
-    """Where the network runs."""
+FILES = (
+    "summary.json",
+    "summary.md",
+    "scores.csv",
+    "sweep.csv",
+    "contact_sheet_best.png",
+    "contact_sheet_worst.png",
+    "curves.png",
+    "roc.png",
+)
+"""What a folder of scores may hold."""
 
 
-class Score(NamedTuple):
-    """One sample. All in dB but the shares and displacement_error_px."""
+def evaluate(config: EvaluateConfig, command: Sequence[str] = ()) -> list[ModelSummary]:
+    """Score the models, write the folder, and give a row for each model and execution.
 
-    name: str
-    blurred_share: float
-    input_psnr: float
-    restored_psnr: float
-    input_psnr_inside: float
-    restored_psnr_inside: float
-    outside_to_input: float
-    mask_iou: float
-    displacement_error_px: float
-    sharp_photo_called_blurred: float
-
-    @property
-    def gain_inside(self) -> float:
-        """PSNR gained inside the blur."""
-        return self.restored_psnr_inside - self.input_psnr_inside
-
-
-def evaluate(config: EvaluateConfig) -> dict[str, float]:
-    """Score a model, write the folder, and give the means."""
-    deblurrer = Deblurrer(config.model, device=config.device, execution=config.execution)
-    scores, thumbnails = [], []
-    for path, photo, sample in tqdm(blurred_photos(config), total=count_blurred_photos(config), unit="sample"):
-        result = deblurrer(to_uint8(sample.blur[0]), config.threshold)
-        untouched = deblurrer.analyze(photo).blur_probability > config.threshold
-        scores.append(score(path.name, sample, result, float(untouched.mean())))
-        thumbnails.append(_thumbnail(sample, result))
-    summary = summarize(scores)
-    settings = dataclasses.asdict(config) | {"weights_sha256": deblurrer.weights_sha256}
-    _write(Path(config.out), scores, summary, settings, thumbnails)
-    return summary
+    command: what the report says it was made with. Raises InputError for models, folders and pairs that cannot be
+    used; photos that were scored until then are kept for the next call.
+    """
+    truths = open_truths(config)
+    contenders = make_contenders(config)
+    partial = PartialScores(Path(config.out), _key(config, truths, contenders))
+    _score_all(config, truths, contenders, partial)
+    photos = [partial.read(number) for number in range(len(truths))]
+    rows = summarize(photos, contenders)
+    measured = Measured(
+        created=datetime.now(UTC).isoformat(timespec="seconds"),
+        command=list(command),
+        data=truths.description,
+        machine=describe_machine(resolve_device(config.device)),
+        versions=describe_versions(),
+        settings=dataclasses.asdict(config),
+    )
+    files = _report(measured, photos, rows, contenders)
+    titles = column_titles(contenders, has_masks=truths.has_masks)
+    files |= ranked_sheets(titles, photos, partial.strip_path, config.sheet_rows)
+    out = Path(config.out)
+    write_together({out / name: files[name] for name in FILES if name in files})
+    for name in set(FILES) - set(files):
+        # of an earlier call, and no part of this one
+        (out / name).unlink(missing_ok=True)
+    partial.remove()
+    return rows
 
 
-def score(name: str, truth: Batch, result: DeblurResult, sharp_photo_called_blurred: float) -> Score:
-    """Score one restored sample against its truth."""
-    blur, sharp = to_uint8(truth.blur[0]), to_uint8(truth.sharp[0])
-    mask = truth.mask[0, 0].numpy() > 0.5
-    start, end = (np.moveaxis(field[0].numpy(), 0, -1) for field in (truth.start, truth.end))
-    analysis = result.analysis
-    return Score(
-        name=name,
-        blurred_share=float(mask.mean()),
-        input_psnr=psnr(blur, sharp),
-        restored_psnr=psnr(result.restored, sharp),
-        input_psnr_inside=psnr(blur, sharp, mask),
-        restored_psnr_inside=psnr(result.restored, sharp, mask),
-        outside_to_input=min(PSNR_CEILING_DB, psnr(result.restored, blur, ~mask)),
-        mask_iou=mask_iou(result.mask, mask),
-        displacement_error_px=displacement_error(
-            analysis.start_displacement, analysis.end_displacement, start, end, mask
-        ),
-        sharp_photo_called_blurred=sharp_photo_called_blurred,
+def _key(config: EvaluateConfig, truths: Truths, contenders: Sequence[Contender]) -> dict[str, object]:
+    """Give all that decides the scores."""
+    return {
+        **dataclasses.asdict(dataclasses.replace(config, out="", sheet_rows=1)),
+        "weights": [contender.weights_sha256 for contender in contenders],
+        "files": truths.fingerprint,
+        "versions": describe_versions(),
+    }
+
+
+def _score_all(config: EvaluateConfig, truths: Truths, contenders: Sequence[Contender], partial: PartialScores) -> None:
+    """Score the photos that are not scored yet."""
+    sharp = SharpPhotos(config)
+    with tqdm(total=len(truths), initial=partial.count(), unit="photo", desc=truths.kind) as bar:
+        for number, truth in enumerate(truths):
+            if partial.has(number):
+                continue
+            came = closeness(truth.blur, truth)
+            results = [
+                score_photo(contender, truth, came, sharp.of(contender, truth), config.threshold, config.thresholds)
+                for contender in contenders
+            ]
+            strip = strip_png(truth, results, has_masks=truths.has_masks)
+            partial.add(number, _gathered(contenders, results), strip)
+            bar.update()
+
+
+class SharpPhotos:
+    """What became of sharp photos as they are; the samples of one photo follow each other, so the last is kept."""
+
+    def __init__(self, config: EvaluateConfig) -> None:
+        self._is_wanted, self._threshold = config.sharp_photos, config.threshold
+        self._last: dict[str, tuple[str, SharpFigures]] = {}
+
+    def of(self, contender: Contender, truth: Truth) -> SharpFigures:
+        """Give the figures of the sharp photo that belongs to a blurred one."""
+        if not self._is_wanted:
+            return NO_SHARP_PHOTO
+        name, figures = self._last.get(contender.label, ("", NO_SHARP_PHOTO))
+        if name != truth.name:
+            figures = restore_sharp_photo(contender, truth.photo, self._threshold)
+            self._last[contender.label] = truth.name, figures
+        return figures
+
+
+def _gathered(contenders: Sequence[Contender], results: Sequence[PhotoScores]) -> ScoredPhoto:
+    pairs = zip(contenders, results, strict=True)
+    return ScoredPhoto(
+        scores=[score for result in results for score in result.scores],
+        sweep=[point for result in results for point in result.sweep],
+        counts={contender.label: result.counts for contender, result in pairs if result.counts is not None},
     )
 
 
-def summarize(scores: Sequence[Score]) -> dict[str, float]:
-    """Give the mean of each figure, the gain inside the blur, and the share of photos made worse as a whole."""
-    columns = [name for name in Score._fields if name != "name"]
-    summary = {column: float(np.mean([getattr(each, column) for each in scores])) for column in columns}
-    summary["gain_inside"] = float(np.mean([each.gain_inside for each in scores]))
-    summary["share_made_worse"] = float(np.mean([each.restored_psnr < each.input_psnr for each in scores]))
-    return summary
-
-
-def _write(
-    out: Path,
-    scores: Sequence[Score],
-    summary: dict[str, float],
-    settings: dict[str, object],
-    thumbnails: Sequence[NDArray[np.uint8]],
-) -> None:
-    table = io.StringIO()
-    rows = csv.writer(table)
-    rows.writerow(Score._fields)
-    rows.writerows(scores)
-    sheet = io.BytesIO()
-    Image.fromarray(_contact_sheet(thumbnails)).save(sheet, "PNG")
-    lines = ["| figure | mean |", "|---|---|", *(f"| {name} | {value:.4g} |" for name, value in summary.items())]
-    write_together(
-        {
-            out / "scores.csv": table.getvalue().encode(),
-            out / "summary.json": json.dumps({"settings": settings, "summary": summary}, indent=2).encode(),
-            out / "summary.md": "\n".join([*lines, ""]).encode(),
-            out / "contact_sheet.png": sheet.getvalue(),
-        }
-    )
-
-
-def _thumbnail(sample: Batch, result: DeblurResult, width: int = 240) -> NDArray[np.uint8]:
-    """Give blur, restored, sharp and the two masks in a row, around the blur."""
-    mask = sample.mask[0, 0].numpy() > 0.5
-    # a sample in which nothing is blurred is shown whole
-    rows, columns = np.nonzero(mask if mask.any() else ~mask)
-    top, bottom = max(0, rows.min() - 20), rows.max() + 20
-    left, right = max(0, columns.min() - 20), columns.max() + 20
-    truth = np.repeat(np.uint8(255) * mask[..., None], 3, axis=2)
-    found = np.round(255 * np.repeat(result.analysis.blur_probability[..., None], 3, axis=2)).astype(np.uint8)
-    images = [to_uint8(sample.blur[0]), result.restored, to_uint8(sample.sharp[0]), found, truth]
-    cropped = [Image.fromarray(image[top:bottom, left:right]) for image in images]
-    height = max(1, round(width * cropped[0].height / cropped[0].width))
-    return np.concatenate([np.asarray(image.resize((width, height))) for image in cropped], axis=1)
-
-
-def _contact_sheet(thumbnails: Sequence[NDArray[np.uint8]]) -> NDArray[np.uint8]:
-    return np.concatenate(list(thumbnails))
+def _report(
+    measured: Measured, photos: Sequence[ScoredPhoto], rows: Sequence[ModelSummary], contenders: Sequence[Contender]
+) -> dict[str, bytes]:
+    """Give tables and curves by the names of their files."""
+    sweep, curves = summarize_sweep(photos), pooled_roc(photos, contenders)
+    files = {
+        "summary.json": encode_json(measured, rows, sweep, curves),
+        "summary.md": to_markdown(measured, rows).encode(),
+        "scores.csv": encode_rows(Score._fields, [score for photo in photos for score in photo.scores]),
+    }
+    if sweep:
+        files["sweep.csv"] = encode_rows(SweepPoint._fields, [point for photo in photos for point in photo.sweep])
+        files["curves.png"] = curves_png(rows, sweep)
+    if curves:
+        files["roc.png"] = roc_png(curves, rows)
+    return files
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Score as the command line says, and print the means."""
+    """Score as the command line says, and print the tables."""
     from m2aenet_core.cli import run_command
 
     def run() -> None:
-        about = "Score weights on blur made from sharp photos."
-        config = parse_options(EvaluateConfig, "m2aenet evaluate", about, argv)
-        for name, value in evaluate(config).items():
-            print(f"{name:28s} {value:8.3f}")
+        arguments = list(sys.argv[1:] if argv is None else argv)
+        about = "Score models on pairs of blurred and sharp photos, or on blur made from sharp photos."
+        config = parse_options(EvaluateConfig, "m2aenet evaluate", about, gather_lists(arguments))
+        try:
+            evaluate(config, ["m2aenet", "evaluate", *arguments])
+        except KeyboardInterrupt:
+            print("\nthe photos that were scored are kept; the same command goes on from here", file=sys.stderr)
+            raise
+        print((Path(config.out) / "summary.md").read_text())
 
     return run_command(run)
 

@@ -1,0 +1,87 @@
+"""The settings of an evaluation."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from m2aenet_core.data.whole_photos import WholePhotosConfig
+from m2aenet_core.deblurrer import check_threshold
+from m2aenet_core.errors import InputError
+
+# flags that may be given several times, and what parts several values at once, if anything does
+_LISTS = {"--model": "", "--execution": ",", "--thresholds": ","}
+
+
+@dataclass(frozen=True)
+class EvaluateConfig(WholePhotosConfig):
+    """Which models are scored, on what, and how."""
+
+    data: str
+    """Folder of pairs (ReLoBlur, GOPRO_Large, any folder of blurred and sharp photos), or of sharp photos."""
+    out: str = "scores"
+    """Folder for the scores."""
+    model: tuple[str, ...] = ("default",)
+    """Embedded weights by name, a .safetensors file, or `input`, the photo as it came; may be given several times."""
+    execution: tuple[str, ...] = ("auto",)
+    """exact, adaptive or dense; several, separated by commas, are compared."""
+    threshold: float = 0.5
+    """Probability above which a pixel counts as blurred."""
+    thresholds: tuple[float, ...] = ()
+    """Further thresholds, separated by commas, for curves of quality and cost."""
+    device: str = "auto"
+    """Where the network runs."""
+    precision: str = "auto"
+    """float32, bfloat16 or float16."""
+    pairs: bool | None = None
+    """Whether `data` holds pairs; otherwise blur is made on its photos. By default what it holds decides."""
+    split: str = "test"
+    """Which split of the pairs: train, test or val, where there are such folders."""
+    blur: Literal["blur", "blur_gamma"] = "blur"
+    """Which of GOPRO_Large's blurred photos."""
+    masks: str | None = None
+    """Folder of the pairs' masks, where there are several or it is not found."""
+    limit: int | None = None
+    """Score the first so many photos only."""
+    sharp_photos: bool = True
+    """Restore each sharp photo as it is too, where nothing should be found and nothing changed."""
+    sheet_rows: int = 12
+    """Most rows of a contact sheet."""
+
+    def __post_init__(self) -> None:
+        for threshold in (self.threshold, *self.thresholds):
+            check_threshold(threshold)
+        if not self.model or not self.execution:
+            raise InputError("no model or no execution is given; name at least one of each")
+        if (self.limit is not None and self.limit < 1) or self.sheet_rows < 1:
+            raise InputError("limit and sheet_rows count photos; give at least 1")
+
+
+def gather_lists(arguments: Sequence[str]) -> list[str]:
+    """Give arguments in which each flag of `_LISTS` stands once, with a JSON list; a value that is one stays."""
+    rest: list[str] = []
+    values: dict[str, list[str]] = {}
+    words = iter(arguments)
+    for word in words:
+        flag, equals, value = word.partition("=")
+        if flag not in _LISTS:
+            rest.append(word)
+            continue
+        value = value if equals else next(words, "")
+        if value.startswith("["):
+            rest += [flag, value]
+            continue
+        separator = _LISTS[flag]
+        values.setdefault(flag, []).extend(value.split(separator) if separator else [value])
+    for flag, given in values.items():
+        rest += [flag, json.dumps([_number_or_text(value) for value in given])]
+    return rest
+
+
+def _number_or_text(value: str) -> float | str:
+    try:
+        return float(value)
+    except ValueError:
+        return value
