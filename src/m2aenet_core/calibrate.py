@@ -54,11 +54,11 @@ class Overlap(NamedTuple):
 def calibrate(config: CalibrateConfig) -> tuple[Overlap, Overlap]:
     """Write the calibrated weights; give the overlap at 0.5 before, and at the threshold that became 0.5."""
     path = weights_path(config.model)
+    model = load_model(path)
+    if not isinstance(model, M2AENet) or not model.has_mask:
+        raise InputError(f"{config.model} has no mask predictor to calibrate; give an M2AENet that finds blur")
     blurred, sharp = _histograms(Deblurrer(path, device=config.device), config)
     best = best_threshold(blurred, sharp)
-    model = load_model(path)
-    if not isinstance(model, M2AENet):
-        raise InputError(f"a {type(model).__name__} has no mask predictor to calibrate; give an M2AENet")
     shift_threshold(model, best.threshold)
     kept = {name: text for name, text in read_metadata(path).items() if name == "training"}
     save_model(model, config.out, kept | {"calibrated_threshold": f"{best.threshold:.4f}"}, half=config.half)
@@ -93,7 +93,11 @@ def _overlap(blurred: NDArray[np.int64], sharp: NDArray[np.int64], first: int) -
 
 
 def shift_threshold(model: M2AENet, threshold: float) -> None:
-    """Change the model so that its old probability `threshold` becomes 0.5."""
+    """Change the model so that its old probability `threshold` becomes 0.5.
+
+    Where it decides at every scale, all predictors are shifted alike; as later ones see what earlier ones let through,
+    the new best threshold is then near 0.5 rather than at it.
+    """
     with torch.no_grad():
         for predictor in model.mask_predictors.values():
             last = predictor.decide[-1]  # type: ignore[index]

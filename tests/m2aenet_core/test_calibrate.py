@@ -12,8 +12,9 @@ from safetensors.torch import load_file
 from m2aenet_core.calibrate import CalibrateConfig, best_threshold, calibrate, main, shift_threshold
 from m2aenet_core.checkpoint import load_model, read_metadata, save_model
 from m2aenet_core.deblurrer import Deblurrer
-from m2aenet_core.models.m2aenet import M2AENet
-from m2aenet_core.models.mask_predictor import blur_probability
+from m2aenet_core.errors import InputError
+from m2aenet_core.models.m2aenet import M2AENet, M2AENetConfig
+from m2aenet_core.models.nafnet import NAFNet
 
 LAST_BIAS = "mask_predictors.3.decide.4.bias"
 
@@ -56,13 +57,41 @@ def test_every_photo_counts_alike() -> None:
 
 @pytest.mark.parametrize("threshold", [0.1, 0.5, 0.9])
 def test_the_old_probability_at_the_threshold_becomes_a_half(tiny_model: M2AENet, threshold: float) -> None:
+    def margin() -> torch.Tensor:
+        with torch.no_grad():
+            logits = tiny_model.analyze(image).blur_logits
+        assert logits is not None
+        return logits[:, 0] - logits[:, 1]
+
     image = torch.rand(1, 3, 64, 64)
-    with torch.no_grad():
-        before = blur_probability(tiny_model.analyze(image).blur_logits)
-        shift_threshold(tiny_model, threshold)
-        after = blur_probability(tiny_model.analyze(image).blur_logits)
-    odds = before / (1 - before) * (1 - threshold) / threshold
-    torch.testing.assert_close(after, odds / (1 + odds))
+    before = margin()
+    shift_threshold(tiny_model, threshold)
+    # the probability is the logistic function of the margin; at the threshold it becomes that of 0
+    at_threshold = torch.logit(torch.tensor(threshold))
+    torch.testing.assert_close(margin(), before - at_threshold, atol=1e-4, rtol=1e-4)
+
+
+def test_every_predictor_of_a_network_that_decides_at_every_scale_is_shifted(
+    config: CalibrateConfig, tmp_path: Path
+) -> None:
+    sizes = M2AENetConfig(width=4, encoder_blocks=(1, 1), middle_blocks=1, decoder_blocks=(1, 1), scales="every")
+    save_model(M2AENet(sizes), tmp_path / "every.safetensors")
+    calibrate(replace(config, model=str(tmp_path / "every.safetensors")))
+    before, after = load_file(tmp_path / "every.safetensors"), load_file(config.out)
+    changed = [name for name, value in before.items() if not torch.equal(value, after[name])]
+    assert changed == ["mask_predictors.0.decide.4.bias", "mask_predictors.1.decide.4.bias"]
+    assert len({float(after[name][0] - before[name][0]) for name in changed}) == 1
+
+
+@pytest.mark.parametrize("kind", ["NAFNet", "without a mask"])
+def test_a_network_that_finds_no_blur_is_refused_before_any_work(
+    config: CalibrateConfig, tmp_path: Path, kind: str
+) -> None:
+    sizes = M2AENetConfig(width=4, encoder_blocks=(1, 1), middle_blocks=1, decoder_blocks=(1, 1), use_mask=False)
+    model = NAFNet(4, (1, 1), 1, (1, 1)) if kind == "NAFNet" else M2AENet(sizes)
+    save_model(model, tmp_path / "blind.safetensors")
+    with pytest.raises(InputError, match="has no mask predictor to calibrate"):
+        calibrate(replace(config, model=str(tmp_path / "blind.safetensors"), data="no such folder"))
 
 
 def test_nothing_but_one_bias_changes(config: CalibrateConfig) -> None:
@@ -76,8 +105,7 @@ def test_the_best_threshold_becomes_a_half(config: CalibrateConfig, photo: np.nd
     before, best = calibrate(config)
     assert best.iou >= before.iou
     old, new = (Deblurrer(path, device="cpu").analyze(photo[:96, :96]) for path in (config.model, config.out))
-    # between cells, the mean of two probabilities is not the probability of the mean
-    assert ((old.blur_probability > best.threshold) != (new.blur_probability > 0.5)).mean() < 0.02
+    # of the cells; between them, the mean of two probabilities is not the probability of the mean
     assert torch.equal(old.coarse_probability > best.threshold, new.coarse_probability > 0.5)
     again, rest = calibrate(replace(config, model=config.out, out=config.out + "2.safetensors"))
     assert again.iou == pytest.approx(best.iou, abs=0.02)
