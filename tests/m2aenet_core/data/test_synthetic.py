@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 import torch
 
+from m2aenet_core.data.draw_sample import Pool, draw_sample
 from m2aenet_core.data.sample import Batch
-from m2aenet_core.data.synthetic import MadeBlur, MadeBlurConfig
+from m2aenet_core.data.synthetic import MadeBlur, MadeBlurConfig, _alike, _in_order
 
 SMALL = MadeBlurConfig(crop_px=48, object_px=(20, 40), path_px=(4, 16))
 
@@ -160,3 +161,134 @@ def test_a_whole_photo_can_be_the_background(photo: np.ndarray, rng: np.random.G
     untouched = torch.from_numpy(photo.copy()).permute(2, 0, 1) / 255
     same = (batch.blur[0] - untouched).abs().amax(dim=0) < 1 / 255
     assert same.float().mean() > 0.8
+
+
+EVERYTHING = replace(
+    SMALL,
+    objects=3,
+    shake_share=0.4,
+    shake_px=(2, 10),
+    occluder_share=0.3,
+    defocus_share=0.4,
+    highlight_share=0.4,
+    sensor_noise_share=0.5,
+    tone_share=0.5,
+    jpeg_share=0.6,
+    halved_colour_share=0.5,
+    still_share=0.1,
+    cutout_share=0.4,
+)
+
+
+@pytest.fixture(scope="module")
+def everything() -> MadeBlur:
+    import skimage.data
+
+    photo = skimage.data.astronaut()
+    y, x = np.mgrid[-1:1:80j, -1:1:120j]
+    alpha = np.clip((1 - np.hypot(y, x)) * 40, 0, 1) * 255
+    cutout = np.dstack([photo[100:180, 150:270], alpha.astype(np.uint8)])
+    return MadeBlur([skimage.data.chelsea(), photo], [cutout], EVERYTHING)
+
+
+def test_with_all_effects_a_sample_is_still_the_same_in_every_batch(everything: MadeBlur) -> None:
+    together = everything.batch(2, 0, 12)
+    for number in range(12):
+        for ours, theirs in zip(sample_of(together, number), sample_of(everything.batch(2, number, 1), 0), strict=True):
+            assert torch.equal(ours, theirs)
+
+
+def test_with_all_effects_the_truth_keeps_its_promises(everything: MadeBlur) -> None:
+    batch = everything.batch(4, 0, 24)
+    outside = (batch.mask == 0).expand_as(batch.blur)
+    assert torch.equal(batch.blur[outside], batch.sharp[outside])
+    for field in (batch.start, batch.end):
+        assert torch.isfinite(field).all()
+        assert (field * (1 - batch.mask)).abs().sum() == 0
+    torch.testing.assert_close((batch.blur * 255).round() / 255, batch.blur)
+    assert batch.motion_known.all()
+    assert batch.motion_known.dtype == torch.bool
+
+
+def test_rendered_together_samples_are_what_they_are_alone(everything: MadeBlur) -> None:
+    """What a GPU does, on the CPU: groups of samples in one rendering."""
+    pool = Pool(everything.photos.sizes, everything.cutouts.sizes)
+    draws = [draw_sample(np.random.default_rng((2, number)), EVERYTHING, pool) for number in range(16)]
+    groups = _alike(draws)
+    assert sorted(row for rows in groups for row in rows) == list(range(16))
+    assert max(map(len, groups)) >= 3
+    alone = everything.batch(2, 0, 16)
+    for rows in groups:
+        together = everything._render([draws[row] for row in rows], everything.photos, torch.device("cpu"))
+        for index, row in enumerate(rows):
+            for ours, theirs in zip(sample_of(together, index)[:2], sample_of(alone, row)[:2], strict=True):
+                # a coefficient of JPEG, or a level, may be rounded the other way
+                assert (ours - theirs).abs().mean() < 0.1 / 255
+            assert (together.mask[index] != alone.mask[row]).float().mean() < 1e-3
+            agree = (together.mask[index] == alone.mask[row]).float()
+            torch.testing.assert_close(together.end[index] * agree, alone.end[row] * agree, atol=1e-3, rtol=0)
+
+
+def test_groups_come_back_in_the_order_of_their_numbers(everything: MadeBlur) -> None:
+    batch = everything.batch(2, 0, 4)
+    shuffled = Batch(*(tensor[[2, 0, 3, 1]] for tensor in batch))
+    for ours, theirs in zip(_in_order(shuffled, [2, 0, 3, 1]), batch, strict=True):
+        assert torch.equal(ours, theirs)
+
+
+def test_a_camera_alone_blurs_all_and_displaces_all_alike(photo: np.ndarray) -> None:
+    config = replace(SMALL, shake_share=1, shake_px=(8, 12), shake_roll_deg=0, still_share=0, noise=0, jpeg_share=0)
+    batch = MadeBlur([photo], config=config).batch(1, 0, 8)
+    spread = batch.end.amax(dim=(2, 3)) - batch.end.amin(dim=(2, 3))
+    alone = spread.amax(dim=1) < 1e-3
+    assert 1 <= alone.sum() < 8
+    assert batch.mask[alone].min() == 1
+    lengths = (batch.end - batch.start)[alone].norm(dim=1)
+    assert lengths.min() >= 8 - 1e-3
+    assert lengths.max() <= 12 + 1e-3
+
+
+def test_with_a_moving_camera_still_samples_are_still(photo: np.ndarray) -> None:
+    config = replace(SMALL, shake_share=1, still_share=1)
+    batch = MadeBlur([photo], config=config).batch(0, 0, 4)
+    assert torch.equal(batch.blur, batch.sharp)
+    assert batch.mask.sum() == 0
+
+
+def test_what_is_out_of_focus_is_not_called_blurred(photo: np.ndarray) -> None:
+    quiet = replace(SMALL, still_share=1, noise=0, jpeg_share=0)
+    sharp = MadeBlur([photo], config=quiet).batch(0, 0, 6)
+    soft = MadeBlur([photo], config=replace(quiet, defocus_share=1, defocus_px=(3, 6))).batch(0, 0, 6)
+    assert soft.mask.sum() == 0
+    assert torch.equal(soft.blur, soft.sharp)
+    details = [batch.blur.diff(dim=-1).abs().mean() for batch in (soft, sharp)]
+    assert details[0] < 0.8 * details[1]
+
+
+def test_the_sharp_truth_keeps_the_lens_blur(photo: np.ndarray) -> None:
+    moving = replace(SMALL, still_share=0, noise=0, jpeg_share=0, defocus_share=1, defocus_px=(4, 6), objects=1)
+    soft, crisp = (
+        MadeBlur([photo], config=each).batch(0, 0, 12) for each in (moving, replace(moving, defocus_share=0))
+    )
+    inside = (soft.mask * crisp.mask)[..., 1:] > 0
+    detail_soft, detail_crisp = (
+        batch.sharp.diff(dim=-1).abs().mean(dim=1, keepdim=True)[inside].mean() for batch in (soft, crisp)
+    )
+    assert detail_soft < 0.95 * detail_crisp
+
+
+def test_highlights_leave_more_white(photo: np.ndarray) -> None:
+    quiet = replace(SMALL, still_share=0, noise=0, jpeg_share=0)
+    plain = MadeBlur([photo], config=quiet).batch(0, 0, 12)
+    bright = MadeBlur([photo], config=replace(quiet, highlight_share=1)).batch(0, 0, 12)
+    assert (bright.blur == 1).float().mean() > (plain.blur == 1).float().mean()
+    assert bright.blur.mean() > plain.blur.mean()
+
+
+def test_a_moving_camera_costs_a_whole_photo_its_border(photo: np.ndarray, rng: np.random.Generator) -> None:
+    config = replace(SMALL, shake_share=1, still_share=0, shake_px=(10, 20))
+    batch = MadeBlur([photo], config=config).on_photo(photo, rng)
+    height, width = batch.blur.shape[-2:]
+    border = photo.shape[0] - height
+    assert 20 <= border <= 60
+    assert photo.shape[1] - width == border

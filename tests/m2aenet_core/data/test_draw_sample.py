@@ -1,0 +1,127 @@
+"""What is drawn for a sample."""
+
+import math
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from m2aenet_core.data.blur_config import MadeBlurConfig
+from m2aenet_core.data.draw_sample import Pool, draw_sample
+from m2aenet_core.data.draws import SampleDraw
+from m2aenet_core.errors import InputError
+
+PLAIN = MadeBlurConfig(crop_px=64, object_px=(24, 60), path_px=(4, 20))
+POOL = Pool([(200, 300), (150, 150)], [(80, 60)])
+ALL = replace(
+    PLAIN,
+    shake_share=0.5,
+    occluder_share=0.5,
+    defocus_share=0.5,
+    highlight_share=0.5,
+    sensor_noise_share=0.5,
+    tone_share=0.5,
+    halved_colour_share=0.5,
+)
+
+
+def draws(config: MadeBlurConfig, count: int = 200) -> list[SampleDraw]:
+    return [draw_sample(np.random.default_rng((3, number)), config, POOL) for number in range(count)]
+
+
+SHARES: dict[str, Callable[[SampleDraw], bool]] = {
+    "still_share": lambda draw: not any(any(each.path.velocity) for each in draw.objects) and draw.camera is None,
+    "shake_share": lambda draw: draw.camera is not None,
+    "occluder_share": lambda draw: len(draw.objects) > 1 and not any(draw.objects[-1].path.velocity),
+    "defocus_share": lambda draw: draw.defocus is not None or any(each.defocus_px for each in draw.objects),
+    "highlight_share": lambda draw: draw.highlights is not None,
+    "sensor_noise_share": lambda draw: draw.noise.read is not None,
+    "tone_share": lambda draw: draw.tone is not None,
+    "jpeg_share": lambda draw: draw.jpeg is not None,
+    "cutout_share": lambda draw: draw.objects[0].shape is None,
+}
+
+
+@pytest.mark.parametrize("name", SHARES)
+def test_a_share_is_as_large_as_asked(name: str) -> None:
+    base = replace(PLAIN, still_share=0.0, jpeg_share=0.0, cutout_share=0.0, objects=1)
+    for share, low, high in ((0.0, 0, 0), (0.4, 0.3, 0.5), (1.0, 1, 1)):
+        found = np.mean([SHARES[name](draw) for draw in draws(replace(base, **{name: share}))])
+        assert low <= found <= high
+
+
+def test_effects_that_are_off_leave_every_other_draw_as_it_was() -> None:
+    for plain, full in zip(draws(PLAIN, 60), draws(ALL, 60), strict=True):
+        if full.camera is None and full.margin == 0:
+            assert full.background == plain.background
+            assert full.noise.deviation == plain.noise.deviation
+            for ours, theirs in zip(plain.objects, full.objects[: len(plain.objects)], strict=True):
+                assert theirs._replace(defocus_px=0.0, highlights=None, lights=()) == ours
+
+
+def test_halved_colour_is_a_share_of_the_compressed_samples() -> None:
+    compressed = [draw.jpeg for draw in draws(replace(PLAIN, jpeg_share=0.5, halved_colour_share=0.5)) if draw.jpeg]
+    assert 0.35 < np.mean([jpeg.halve_colour for jpeg in compressed]) < 0.65
+
+
+def test_the_camera_moves_alone_and_over_objects_and_sometimes_follows_them() -> None:
+    shaken = draws(replace(PLAIN, shake_share=1.0, still_share=0.0), 400)
+    alone = np.mean([not draw.objects for draw in shaken])
+    followed = np.mean([any(each.is_followed for each in draw.objects) for draw in shaken])
+    assert 0.4 < alone < 0.6
+    assert 0.03 < followed < 0.15
+
+
+def test_a_moving_camera_never_sees_beyond_its_margin() -> None:
+    for size in (None, (60, 90), (400, 300)):
+        for number in range(40):
+            config = replace(ALL, shake_share=1.0, still_share=0.0, shake_px=(2.0, 60.0), shake_roll_deg=2.0)
+            draw = draw_sample(np.random.default_rng(number), config, POOL, size)
+            assert draw.camera is not None
+            assert min(draw.size) > 0
+            (vy, vx), (ay, ax) = draw.camera.velocity, draw.camera.acceleration
+            way = max(math.hypot(s * vy + s * s * ay, s * vx + s * s * ax) for s in (-1, 1))
+            assert way + abs(draw.camera.spin) * math.hypot(*draw.size) / 2 <= draw.margin - 1
+
+
+def test_between_two_instants_nothing_moves_by_more_than_a_pixel() -> None:
+    for draw in draws(replace(ALL, still_share=0.0)):
+        step = 2 / (draw.instants - 1)
+        shake = draw.camera.top_speed(math.hypot(*draw.size) / 2) if draw.camera else 0.0
+        for each in draw.objects:
+            assert (each.path.top_speed(each.size / 2) + shake) * step <= 1
+
+
+def test_a_whole_photo_is_taken_as_it_is() -> None:
+    draw = draw_sample(np.random.default_rng(0), PLAIN, POOL, (123, 77))
+    assert draw.size == (123, 77)
+    assert draw.background[1:] == (0, 0, 123, 77)
+    assert (draw.turn.quarters, draw.turn.is_mirrored, draw.margin) == (0, False, 0)
+
+
+def test_what_is_out_of_focus_varies() -> None:
+    soft = draws(replace(PLAIN, defocus_share=1.0))
+    kinds = {
+        (
+            draw.defocus is not None,
+            draw.defocus is not None and draw.defocus.ramp is not None,
+            draw.objects[0].defocus_px > 0,
+        )
+        for draw in soft
+    }
+    assert kinds == {(True, True, False), (True, False, False), (True, False, True), (False, False, True)}
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        ({"shake_share": 1.5}, "shake_share is 1.5; give a share between 0 and 1"),
+        ({"path_px": (9.0, 3.0)}, "path_px goes from 9.0 to 3.0; give the smaller number first"),
+        ({"objects": 0}, "objects is 0; give at least 1"),
+        ({"jpeg_quality": (90, 120)}, "jpeg_quality"),
+    ],
+)
+def test_a_config_that_cannot_be_is_refused(change: dict[str, object], sentence: str) -> None:
+    with pytest.raises(InputError, match=sentence):
+        replace(PLAIN, **change)
