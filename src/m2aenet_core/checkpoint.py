@@ -1,4 +1,6 @@
-"""Weights in and out: safetensors with the model's config inside. Nothing here unpickles.
+"""Weights in and out: safetensors with the model's config inside.
+
+A released `.pth` file is read only where it is asked for by name ("nafnet:FILE.pth"), and then without running code.
 
 A weights file's metadata hold `model` (the kind), `config` (JSON), `version` (of this package) and what the
 writer adds, such as the training summary.
@@ -20,9 +22,11 @@ from torch import Tensor, nn
 from m2aenet_core import __version__
 from m2aenet_core.atomic import write_atomic
 from m2aenet_core.errors import InputError
+from m2aenet_core.models.lmdvit import LMDViT, LMDViTConfig
 from m2aenet_core.models.m2aenet import M2AENet, M2AENetConfig
 from m2aenet_core.models.nafnet import NAFNet, NAFNetConfig
 from m2aenet_core.models.network import Network
+from m2aenet_core.published import PUBLISHED, read_published
 
 WEIGHTS_FOLDER = Path(__file__).parent / "weights"
 DEFAULT_MODEL = "small"
@@ -31,6 +35,7 @@ DEFAULT_MODEL = "small"
 NETWORKS: Mapping[str, tuple[Callable[[Any], Network], type[Any]]] = {
     "M2AENet": (M2AENet, M2AENetConfig),
     "NAFNet": (NAFNet.from_config, NAFNetConfig),
+    "LMDViT": (LMDViT, LMDViTConfig),
 }
 
 _PICKLE_STARTS = (b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05", b"PK\x03\x04")
@@ -41,11 +46,22 @@ def embedded_weights() -> dict[str, Path]:
     return {path.stem: path for path in sorted(WEIGHTS_FOLDER.glob("*.safetensors"))}
 
 
+def released(name: str | Path) -> tuple[str, Path] | None:
+    """Give kind and file of "nafnet:FILE" or "lmdvit:FILE", which names a checkpoint as its authors released it."""
+    kind, colon, path = str(name).partition(":")
+    return (kind, Path(path)) if colon and kind in PUBLISHED else None
+
+
 def weights_path(name_or_path: str | Path) -> Path:
-    """Give the file of embedded weights ("default", "small") or of a path.
+    """Give the file of embedded weights ("default", "small"), of a released checkpoint, or of a path.
 
     Raises InputError for an unknown name and a file that is not there.
     """
+    if (checkpoint := released(name_or_path)) is not None:
+        kind, path = checkpoint
+        if not path.is_file():
+            raise InputError(f"there is no file {path}; give the checkpoint that the authors of {kind} released")
+        return path
     embedded = embedded_weights()
     name = DEFAULT_MODEL if str(name_or_path) == "default" else str(name_or_path)
     if name in embedded:
@@ -92,10 +108,13 @@ def read_metadata(path: str | Path) -> dict[str, str]:
 
 
 def load_model(name_or_path: str | Path) -> Network:
-    """Give the network of embedded weights or of a .safetensors file, in evaluation mode.
+    """Give the network of embedded weights, of a .safetensors file or of "nafnet:FILE", in evaluation mode.
 
     Raises InputError for a pickle, a file that was cut short and the weights of another model.
     """
+    if (checkpoint := released(name_or_path)) is not None:
+        kind, path = checkpoint
+        return read_published(path, kind)
     path = weights_path(name_or_path)
     with _open(path) as weights:
         metadata = weights.metadata() or {}
@@ -110,7 +129,8 @@ def _open(path: Path) -> Any:
         start = stream.read(4)
     if start.startswith(_PICKLE_STARTS):
         raise InputError(
-            f"{path} is a pickle, which can run code when it is opened; convert it to .safetensors and give that file"
+            f"{path} is a pickle, which can run code when it is opened; convert it to .safetensors and give that file "
+            f"(a checkpoint as its authors released it is asked for as {' or '.join(f'{k}:{path}' for k in PUBLISHED)})"
         )
     try:
         return safetensors.safe_open(path, framework="pt")

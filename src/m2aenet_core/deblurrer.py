@@ -78,7 +78,7 @@ class Deblurrer:
             self.model_name, network = type(model).__name__, model
         else:
             path = weights_path(model)
-            self.model_name, network = str(model), load_model(path)
+            self.model_name, network = str(model), load_model(model)
             self.weights_sha256 = sha256(path)
         self._network: Network | None = _placed(network, self.device)
         self._spare = network

@@ -63,9 +63,9 @@ def load_published(kind: str, state_dict: Mapping[str, Any]) -> Network:
     kind: "nafnet" or "lmdvit". state_dict: the released keys, plain or wrapped (`params`, `state_dict`, `model`),
     with or without `module.` before each. Raises InputError for other kinds, keys and shapes.
     """
-    if kind not in _LOADERS:
-        raise InputError(f"released checkpoints of {kind} are not known; give {' or '.join(_LOADERS)}")
-    return _LOADERS[kind](_unwrapped(state_dict)).eval()
+    if kind not in PUBLISHED:
+        raise InputError(f"released checkpoints of {kind} are not known; give {' or '.join(PUBLISHED)}")
+    return PUBLISHED[kind](_unwrapped(state_dict)).eval()
 
 
 def read_published(path: str | Path, kind: str) -> Network:
@@ -186,4 +186,4 @@ def _check_position_index(index: Tensor, window: int) -> None:
         raise InputError("the checkpoint numbers relative positions in another way than the LMD-ViT that was released")
 
 
-_LOADERS: dict[str, Callable[[State], Network]] = {"nafnet": _load_nafnet, "lmdvit": _load_lmdvit}
+PUBLISHED: dict[str, Callable[[State], Network]] = {"nafnet": _load_nafnet, "lmdvit": _load_lmdvit}

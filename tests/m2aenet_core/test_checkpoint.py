@@ -276,3 +276,21 @@ def test_an_opened_checkpoint_file_of_ones_own_is_read_as_it_was_saved(
     loaded = load_published("nafnet", torch.load(file, weights_only=True))
     for name, value in nafnet.state_dict().items():
         assert torch.equal(loaded.state_dict()[name], value)
+
+
+def test_a_released_pth_is_read_where_it_is_asked_for_by_name(
+    nafnet: NAFNet, released: dict[str, Tensor], tmp_path: Path
+) -> None:
+    path = tmp_path / "NAFNet-GoPro.pth"
+    torch.save({"params": released}, path)
+    with pytest.raises(InputError, match="is asked for as nafnet:"):
+        load_model(path)
+    assert weights_path(f"nafnet:{path}") == path
+    loaded, blur = load_model(f"nafnet:{path}"), torch.rand(1, 3, 17, 20)
+    assert torch.equal(loaded(blur), nafnet.eval()(blur))
+
+
+def test_a_released_name_without_its_file_gets_a_sentence(tmp_path: Path) -> None:
+    for read in (load_model, weights_path):
+        with pytest.raises(InputError, match=r"there is no file .*; give the checkpoint that the authors of lmdvit"):
+            read(f"lmdvit:{tmp_path / 'missing.pth'}")
