@@ -154,12 +154,10 @@ class AdaWPTStage(nn.Module):
         """Give the features (B, C, H, W) after all blocks, and the decisions on the way.
 
         pruned: compute the kept windows alone; otherwise all, their change multiplied by the decision. Both are equal
-        up to rounding. only_decide: leave out the blocks that no decision depends on.
+        up to rounding. only_decide: leave out the blocks that no decision depends on. Without gradients the result is
+        written into the memory of the features that were given.
         """
         rows = features.permute(0, 2, 3, 1).contiguous()
-        if not torch.is_grad_enabled():
-            # the blocks write into it
-            rows = rows.clone()
         logits: list[Tensor] = []
         masks: list[Tensor] = []
         active: list[ActiveWindows] = []

@@ -15,14 +15,14 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from m2aenet_core.errors import InputError
-from m2aenet_core.models.adawpt import AdaWPTStage, StageDecision, StageOutput
+from m2aenet_core.models.adawpt import AdaWPTStage, StageOutput
 from m2aenet_core.models.mask_predictor import blur_probability
 from m2aenet_core.models.network import Decision, Encoded, Network, NetworkOutput, Restored
 from m2aenet_core.ops.padding import round_up
 from m2aenet_core.ops.windows import cells_of_windows, windows_of_cells
 
-# float32 values alive at once per pixel and channel of width
-LIVE_VALUES = 16
+# float32 values alive at once per pixel and channel of width: about 6 measured over a whole run, and room
+LIVE_VALUES = 8
 
 
 @dataclass(frozen=True)
@@ -178,13 +178,8 @@ class LMDViT(Network):
         """
         padding = centre_padding(blur.shape[-2], blur.shape[-1], self.size_multiple)
         limit = self.config.threshold if threshold is None else threshold
-        restored, stages = self._run(padding.add(blur), None if self.training else limit)
-        return NetworkOutput(
-            restored=padding.remove(restored),
-            blur_logits=tuple(logits for stage in stages for logits in stage.logits),
-            masks=tuple(mask for stage in stages for mask in stage.masks),
-            shifts_px=self.shifts_px,
-        )
+        restored, logits, masks = self._run(padding.add(blur), None if self.training else limit)
+        return NetworkOutput(padding.remove(restored), tuple(logits), tuple(masks), shifts_px=self.shifts_px)
 
     @property
     def shifts_px(self) -> tuple[int, ...]:
@@ -223,44 +218,40 @@ class LMDViT(Network):
         holds a blurred cell is kept, no predictor runs, and the mask alone is given back. pruned: compute the kept
         windows alone; equal to dense up to rounding.
         """
-        restored, stages = self._run(encoded.image, decision, pruned=pruned)
-        masks = (decision,) if _is_mask(decision) else tuple(mask for stage in stages for mask in stage.masks)
-        return Restored(restored, masks)
+        restored, _, masks = self._run(encoded.image, decision, pruned=pruned)
+        return Restored(restored, (decision,) if _is_mask(decision) else tuple(masks))
 
     # -- the flow of the network -------------------------------------------------------------------------------
 
     def _run(
         self, image: Tensor, decision: Decision | None, *, pruned: bool = False
-    ) -> tuple[Tensor, list[StageOutput]]:
-        """Give the restored image and what each stage gave."""
-        outputs: list[StageOutput] = []
+    ) -> tuple[Tensor, list[Tensor], list[Tensor]]:
+        """Give the restored image, and the logits and masks of all predictors."""
+        all_logits: list[Tensor] = []
+        masks: list[Tensor] = []
+        stages = iter(zip(self.stages, self.config.scales, strict=True))
 
-        def run(stage: nn.Module, features: Tensor) -> Tensor:
-            decided = self._stage_decision(len(outputs), decision)
-            outputs.append(stage(features, decided, pruned=pruned))
-            return outputs[-1].features
+        def run_next_stage(features: Tensor) -> Tensor:
+            stage, scale = next(stages)
+            decided = _windows_kept(stage, scale, decision) if _is_mask(decision) else decision
+            output: StageOutput = stage(features, decided, pruned=pruned)
+            all_logits.extend(output.logits)
+            masks.extend(output.masks)
+            return output.features
 
         features, skips = self._enter(image), []
-        for encoder, down in zip(self.encoders, self.downs, strict=True):
-            skips.append(run(encoder, features))
+        for down in self.downs:
+            skips.append(run_next_stage(features))
             features = down(skips[-1])
-        features = run(self.middle, features)
-        for up, decoder in zip(self.ups, self.decoders, strict=True):
-            features = run(decoder, torch.cat([up(features), skips.pop()], dim=1))
+        features = run_next_stage(features)
+        for up in self.ups:
+            features = run_next_stage(torch.cat([up(features), skips.pop()], dim=1))
         residual, gate = self.ending(features).split([3, 1], dim=1)
-        return image + residual * gate.sigmoid().clamp_min(self.config.gate_floor), outputs
+        return image + residual * gate.sigmoid().clamp_min(self.config.gate_floor), all_logits, masks
 
     def _enter(self, image: Tensor) -> Tensor:
         # windows take the channels of a pixel as one row: memory in that order saves copies
         return F.leaky_relu(self.intro(image.contiguous(memory_format=torch.channels_last)))
-
-    def _stage_decision(self, number: int, decision: Decision | None) -> StageDecision:
-        """Give what decides in a stage: for a mask of cells, the windows that hold one."""
-        return self._kept_windows(number, decision) if _is_mask(decision) else decision
-
-    def _kept_windows(self, number: int, cells: Tensor) -> list[Tensor]:
-        side = 1 << self.config.scales[number]
-        return [windows_of_cells(cells, side, is_shifted=shift > 0) for shift in self.stages[number].shifts]
 
     # -- counting ----------------------------------------------------------------------------------------------
 
@@ -312,7 +303,13 @@ class LMDViT(Network):
 
     def _by_stage_of_cells(self, mask: Tensor) -> list[Sequence[Tensor] | None]:
         """Give the windows that each stage keeps for a mask of cells."""
-        return [self._kept_windows(number, mask) for number in range(len(self.stages))]
+        scales = self.config.scales
+        return [_windows_kept(stage, scale, mask) for stage, scale in zip(self.stages, scales, strict=True)]
+
+
+def _windows_kept(stage: AdaWPTStage, scale: int, cells: Tensor) -> list[Tensor]:
+    """Give for each shift the windows of a stage that hold a cell of a mask (B, 1, h, w)."""
+    return [windows_of_cells(cells, 1 << scale, is_shifted=shift > 0) for shift in stage.shifts]
 
 
 def _is_mask(decision: Decision | None) -> TypeGuard[Tensor]:

@@ -103,12 +103,14 @@ def _enlarge(values: Tensor, factor: int) -> Tensor:
 
 
 def pixels_at_once(pixels: Tensor) -> int:
-    """Give how many pixels (..., C) to take at a time.
+    """Give how many pixels (..., N, C) to take at a time, where each is computed on its own or in its window.
 
-    With gradients all of them, as everything is kept anyway. Without, as many as stay in the cache of a CPU, where
-    they take less than half of the time; or as a GPU computes at once, which bounds the memory.
+    With gradients all of them, as everything is kept anyway. Without, as many as stay in the caches of a CPU, where
+    they take less than half of the time; or as keep a GPU busy, which bounds the memory.
     """
     count, channels = pixels.shape[-2:]
     if torch.is_grad_enabled():
         return count
-    return max(1024, 2**17 // channels) if pixels.device.type == "cpu" else 2**24 // channels
+    if pixels.device.type == "cpu":
+        return torch.get_num_threads() * max(1024, 2**17 // channels)
+    return max(1024, 2**24 // channels)
