@@ -28,6 +28,8 @@ class MadeBlurConfig:
     """Largest relative change of size from mid-exposure to either end."""
     cutout_share: float = 0.3
     """Share of objects that are cut-outs, where there are any; the others are random shapes of photo."""
+    same_photo_share: float = 0.0
+    """Share of random shapes that are filled from the photo they move over, so that their colours go together."""
     occluder_share: float = 0.0
     """Share of samples with a thing that stands still in front of what moves."""
     still_share: float = 0.1
@@ -38,12 +40,20 @@ class MadeBlurConfig:
     """Shortest and longest path of the whole frame when the camera moves, pixels."""
     shake_roll_deg: float = 0.7
     """Largest roll of the camera from mid-exposure to either end, degrees."""
+    shake_zoom: float = 0.01
+    """Largest relative change of the frame's size from mid-exposure to either end: the camera moves forward."""
+    panning_share: float = 0.3
+    """Share of samples with camera and objects moving in which the camera follows the objects, which are sharp then."""
     defocus_share: float = 0.0
     """Share of samples out of focus: the background wholly or in part, all of it, or the objects. It is not motion."""
     defocus_px: tuple[float, float] = (0.5, 6.0)
     """Smallest and largest radius of the disc that a point out of focus becomes, pixels."""
     highlight_share: float = 0.0
     """Share of samples with lights beyond what the sensor holds, which leave streaks."""
+    soft_share: float = 0.0
+    """Share of samples that are a little soft throughout, as enlarged or denoised pictures of phones are."""
+    soft_px: tuple[float, float] = (0.3, 0.8)
+    """Smallest and largest width (standard deviation) of that softness, pixels."""
     noise: float = 0.012
     """Largest standard deviation of the noise added after the exposure, of the range."""
     sensor_noise_share: float = 0.0

@@ -28,18 +28,20 @@ class Developed(NamedTuple):
 def develop(
     blur: Tensor,
     sharp: Tensor,
+    softness_px: Sequence[float],
     noises: Sequence[NoiseDraw],
     tones: Sequence[ToneDraw | None],
     jpegs: Sequence[JpegDraw | None],
 ) -> Developed:
     """Give the photos (B, 3, H, W) that a camera makes of blurred and of sharp linear light in [0, 1].
 
-    Noise and tone are the same in both: what is called sharp is what the camera would have given without motion, and
-    taking blur away is not to mean taking grain away. Only the blurred photo is compressed.
+    Softness, noise and tone are the same in both: what is called sharp is what the camera would have given without
+    motion, and taking blur away is not to mean taking grain away. Only the blurred photo is compressed.
     """
     both = torch.stack([blur, sharp])  # (2, B, 3, H, W)
     grain = _grain(noises, blur)
     both = _with_sensor_noise(both, grain, noises)
+    both = _softened(both, softness_px)
     both = _with_gains(both, tones)
     photos = to_srgb(both)
     photos = _with_even_noise(photos, grain, noises)
@@ -76,6 +78,16 @@ def _with_sensor_noise(both: Tensor, grain: Tensor, noises: Sequence[NoiseDraw])
     light = both[:, index]
     deviation = (variance * ((1 - read) * light / _MID_GREY + read)).sqrt()
     return both.index_copy(1, index, (light + deviation * grain[index]).clamp_(0, 1))
+
+
+def _softened(both: Tensor, widths_px: Sequence[float]) -> Tensor:
+    rows = [row for row, width in enumerate(widths_px) if width]
+    if not rows:
+        return both
+    index = to_device(torch.tensor(rows), both.device)
+    widths = to_device(torch.tensor([widths_px[row] for row in rows]), both.device).repeat(len(both))
+    chosen = both[:, index]
+    return both.index_copy(1, index, _gaussian(chosen.flatten(0, 1), widths).view_as(chosen))
 
 
 def _with_gains(both: Tensor, tones: Sequence[ToneDraw | None]) -> Tensor:

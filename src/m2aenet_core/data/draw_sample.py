@@ -31,9 +31,11 @@ from m2aenet_core.data.draws import (
 
 # centres of objects keep so far from the border, as a share of the side
 _CENTRE_MARGIN = 0.1
-# of the samples in which the camera moves: without objects, and with objects that the camera follows
-_ALONE_SHARE, _FOLLOWED_SHARE = 0.5, 0.15
+# of the samples in which the camera moves, those without objects; of what a camera follows, what does not move at all
+_ALONE_SHARE, _EXACTLY_FOLLOWED_SHARE = 0.5, 0.5
+_FOLLOWED_REST = 0.4  # largest share of its path that is left to what a camera follows
 _MOST_LIGHTS = 4
+_SPARE_PX = 2  # for interpolation
 
 Size = tuple[int, int]
 
@@ -49,9 +51,11 @@ class _Streams(NamedTuple):
     """Where the optional effects draw from."""
 
     camera: Generator
+    same_photo: Generator
     occluder: Generator
     defocus: Generator
     highlights: Generator
+    softness: Generator
     noise: Generator
     tone: Generator
     colour: Generator
@@ -79,12 +83,14 @@ def draw_sample(rng: Generator, config: MadeBlurConfig, pool: Pool, photo: Size 
         int(rng.integers(config.jpeg_quality[0], config.jpeg_quality[1] + 1)) if _is(rng, config.jpeg_share) else 0
     )
     noise = NoiseDraw(deviation, int(rng.integers(2**31)), _draw_read_noise(streams.noise, config))
+    if photo is None:
+        objects = [_with_own_photo(streams.same_photo, config, pool, each, background) for each in objects]
     if _is(streams.occluder, config.occluder_share):
         objects.append(_draw_occluder(streams.occluder, config, pool, objects[0]))
     camera = None
     if is_shaken and not is_still:
         camera = _draw_camera(streams.camera, config, size, margin)
-        objects = _under_camera(streams.camera, objects)
+        objects = _under_camera(streams.camera, config, objects)
     defocus, objects = _draw_defocus(streams.defocus, config, objects)
     highlights, objects = _draw_highlights(streams.highlights, config, objects)
     return SampleDraw(
@@ -96,6 +102,7 @@ def draw_sample(rng: Generator, config: MadeBlurConfig, pool: Pool, photo: Size 
         camera=camera,
         defocus=defocus,
         highlights=highlights,
+        softness_px=_draw_softness(streams.softness, config),
         tone=_draw_tone(streams.tone) if _is(streams.tone, config.tone_share) else None,
         noise=noise,
         jpeg=JpegDraw(quality, _is(streams.colour, config.halved_colour_share)) if quality else None,
@@ -178,6 +185,15 @@ def _draw_path(rng: Generator, length_px: tuple[float, float], curvature: float)
     )
 
 
+def _with_own_photo(
+    rng: Generator, config: MadeBlurConfig, pool: Pool, thing: ObjectDraw, background: Box
+) -> ObjectDraw:
+    """Give an object, if it is a shape, sometimes filled from the photo that it moves over."""
+    is_own, number = _is(rng, config.same_photo_share), background.picture
+    box = _draw_piece(rng, number, pool.photos[number], thing.size)
+    return thing._replace(box=box, brightness=1.0) if is_own and thing.shape else thing
+
+
 def _draw_occluder(rng: Generator, config: MadeBlurConfig, pool: Pool, moving: ObjectDraw) -> ObjectDraw:
     """Draw a thing that stands still, its centre somewhere on a moving one, so that it covers a part of it."""
     thing = _draw_object(rng, config, pool, _draw_side(rng, config))
@@ -188,29 +204,41 @@ def _draw_occluder(rng: Generator, config: MadeBlurConfig, pool: Pool, moving: O
 
 def _shake_margin(config: MadeBlurConfig, size: Size) -> int:
     """Give how far the camera may see beyond the image, in whole pixels; of a small photo at least half is left."""
-    longest = RigidPath((config.shake_px[1] / 2, 0.0), spin=math.radians(config.shake_roll_deg))
-    return min(math.ceil(_shake_reach(longest, config.curvature, size)), min(size) // 4)
+    half = config.shake_px[1] / 2
+    longest = RigidPath(
+        (half, 0.0),
+        (half * config.curvature * math.sqrt(2), 0.0),
+        math.radians(config.shake_roll_deg),
+        config.shake_zoom,
+    )
+    return min(math.ceil(_reach(longest, size)) + _SPARE_PX, min(size) // 4)
 
 
-def _shake_reach(camera: RigidPath, curvature: float, size: Size) -> float:
-    """Give a bound on how far a point of the image moves, and two pixels more for interpolation."""
-    return math.hypot(*camera.velocity) * (1 + math.sqrt(2) * curvature) + abs(camera.spin) * math.hypot(*size) / 2 + 2
+def _reach(camera: RigidPath, size: Size) -> float:
+    """Give a bound on how far a point of the image moves from mid-exposure to either end."""
+    outermost = math.hypot(*size) / 2
+    # a point beyond the border has further to go than one on it
+    turning = math.hypot(camera.spin, camera.growth) * outermost / (1 - abs(camera.growth))
+    return math.hypot(*camera.velocity) + math.hypot(*camera.acceleration) + turning
 
 
 def _draw_camera(rng: Generator, config: MadeBlurConfig, size: Size, margin: int) -> RigidPath:
     roll = math.radians(rng.uniform(-config.shake_roll_deg, config.shake_roll_deg))
-    camera = _draw_path(rng, config.shake_px, config.curvature)._replace(spin=roll)
+    zoom = float(rng.uniform(-config.shake_zoom, config.shake_zoom))
+    camera = _draw_path(rng, config.shake_px, config.curvature)._replace(spin=roll, growth=zoom)
     # a photo too small for the margin holds only so much shake
-    room = min(1.0, (margin - 2) / max(_shake_reach(camera, config.curvature, size) - 2, 1e-6))
-    return camera.scaled(max(0.0, room))
+    return camera.scaled(min(1.0, max(0.0, margin - _SPARE_PX) / max(_reach(camera, size), 1e-6)))
 
 
-def _under_camera(rng: Generator, objects: list[ObjectDraw]) -> list[ObjectDraw]:
+def _under_camera(rng: Generator, config: MadeBlurConfig, objects: list[ObjectDraw]) -> list[ObjectDraw]:
     """Give the objects that are there when the camera moves: none, or all, which the camera sometimes follows."""
-    is_alone, is_followed = _is(rng, _ALONE_SHARE), _is(rng, _FOLLOWED_SHARE)
+    is_alone, is_followed = _is(rng, _ALONE_SHARE), _is(rng, config.panning_share)
+    rest = 0.0 if _is(rng, _EXACTLY_FOLLOWED_SHARE) else float(rng.uniform(0, _FOLLOWED_REST))
     if is_alone:
         return []
-    return [each._replace(is_followed=True, path=RigidPath()) for each in objects] if is_followed else objects
+    if not is_followed:
+        return objects
+    return [each._replace(is_followed=True, path=each.path.scaled(rest)) for each in objects]
 
 
 def _draw_defocus(
@@ -247,19 +275,24 @@ def _draw_light(rng: Generator) -> LightDraw:
     return LightDraw(centre, float(rng.uniform(0.6, 3.0)), (strength * (1 + warmth), strength, strength * (1 - warmth)))
 
 
+def _draw_softness(rng: Generator, config: MadeBlurConfig) -> float:
+    is_soft, width = _is(rng, config.soft_share), float(rng.uniform(*config.soft_px))
+    return width if is_soft else 0.0
+
+
 def _draw_read_noise(rng: Generator, config: MadeBlurConfig) -> float | None:
     is_sensor, read = _is(rng, config.sensor_noise_share), float(rng.uniform(0.02, 0.4))
     return read if is_sensor else None
 
 
 def _draw_tone(rng: Generator) -> ToneDraw:
-    exposure = 2 ** float(np.clip(rng.normal(0, 0.35), -0.8, 0.8))
+    exposure = 2 ** float(np.clip(rng.normal(-0.2, 0.5), -1.8, 0.8))
     red, blue = np.exp(rng.normal(0, 0.06, size=2))
     return ToneDraw(
         gains=(exposure * float(red), exposure, exposure * float(blue)),
         gamma=2 ** float(rng.uniform(-0.3, 0.3)),
-        contrast=float(rng.uniform(-0.4, 0.6)),
-        saturation=float(rng.uniform(0.7, 1.35)),
-        sharpening=float(rng.uniform(0.2, 1.2)) if rng.random() < 0.6 else 0.0,
+        contrast=float(rng.uniform(-0.5, 0.5)),
+        saturation=float(rng.uniform(0.45, 1.25)),
+        sharpening=float(rng.uniform(0.2, 1.0)) if rng.random() < 0.5 else 0.0,
         sharpening_px=float(rng.uniform(0.5, 1.4)),
     )

@@ -82,7 +82,7 @@ class ObjectDraw(NamedTuple):
     turn: Turn
     centre: tuple[float, float] = (0.0, 0.0)
     path: RigidPath = RigidPath()
-    is_followed: bool = False  # by the camera, so that it stays where it is in the image
+    is_followed: bool = False  # by the camera, so that it moves by nothing but its own path in the image
     defocus_px: float = 0.0
     highlights: HighlightDraw | None = None
     lights: tuple[LightDraw, ...] = ()
@@ -132,6 +132,7 @@ class SampleDraw(NamedTuple):
     camera: RigidPath | None
     defocus: DefocusDraw | None
     highlights: HighlightDraw | None
+    softness_px: float
     tone: ToneDraw | None
     noise: NoiseDraw
     jpeg: JpegDraw | None

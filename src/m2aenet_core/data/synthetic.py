@@ -82,6 +82,7 @@ class MadeBlur:
         photos = develop(
             exposure.blur,
             exposure.sharp,
+            [draw.softness_px for draw in draws],
             [draw.noise for draw in draws],
             [draw.tone for draw in draws],
             [draw.jpeg for draw in draws],

@@ -1,5 +1,7 @@
 """Noise, tone, sharpening and compression."""
 
+import math
+
 import pytest
 import torch
 from torch import Tensor
@@ -18,9 +20,13 @@ def texture(seed: int = 0, batch: int = 1, side: int = 40) -> Tensor:
 
 
 def developed(
-    light: Tensor, noise: NoiseDraw = QUIET, tone: ToneDraw | None = None, jpeg: JpegDraw | None = None
+    light: Tensor,
+    noise: NoiseDraw = QUIET,
+    tone: ToneDraw | None = None,
+    jpeg: JpegDraw | None = None,
+    softness_px: float = 0.0,
 ) -> Developed:
-    return develop(light, light, [noise], [tone], [jpeg])
+    return develop(light, light, [softness_px], [noise], [tone], [jpeg])
 
 
 def grey(level: float, side: int = 128) -> Tensor:
@@ -39,7 +45,7 @@ def test_plain_light_comes_back_as_its_srgb_levels() -> None:
 def test_what_is_equal_in_blur_and_sharp_light_is_equal_in_the_photos(noise: NoiseDraw, tone: ToneDraw | None) -> None:
     light, other = texture(0), texture(1)
     light[..., 20:], other[..., 20:] = 0.3, 0.3
-    blur, sharp = develop(light, other, [noise], [tone], [None])
+    blur, sharp = develop(light, other, [0.0], [noise], [tone], [None])
     # but for the reach of the sharpening
     assert torch.equal(blur[..., 26:], sharp[..., 26:])
     assert not torch.equal(blur[..., :20], sharp[..., :20])
@@ -66,7 +72,7 @@ def test_shot_noise_grows_with_the_light_and_read_noise_does_not() -> None:
 def test_the_seed_decides_the_noise_whatever_the_batch() -> None:
     noises = [NoiseDraw(0.02, 7, None), NoiseDraw(0.02, 8, 0.1), QUIET]
     light = texture(batch=3)
-    together = develop(light, light, noises, [None] * 3, [None] * 3).blur
+    together = develop(light, light, [0.0] * 3, noises, [None] * 3, [None] * 3).blur
     for row, noise in enumerate(noises):
         assert torch.equal(together[row : row + 1], developed(light[row : row + 1], noise).blur)
     assert not torch.equal(together[0], developed(light[:1], noises[0]._replace(seed=9)).blur[0])
@@ -112,6 +118,23 @@ def test_only_the_blurred_photo_is_compressed() -> None:
 def test_each_sample_is_compressed_in_its_own_way() -> None:
     light = texture(batch=3)
     jpegs = [JpegDraw(50, halve_colour=True), None, JpegDraw(90, halve_colour=False)]
-    together = develop(light, light, [QUIET] * 3, [None] * 3, jpegs).blur
+    together = develop(light, light, [0.0] * 3, [QUIET] * 3, [None] * 3, jpegs).blur
     for row, jpeg in enumerate(jpegs):
         torch.testing.assert_close(together[row : row + 1], developed(light[row : row + 1], jpeg=jpeg).blur)
+
+
+def test_softness_is_a_gaussian_of_linear_light() -> None:
+    edge = grey(0.0)
+    edge[..., 64:] = 1.0
+    photo = to_linear(developed(edge, softness_px=0.8).blur)[0, 0, 60]
+    for offset in (0, 1, 2):
+        expected = 0.5 * (1 + math.erf((offset + 0.5) / 0.8 / math.sqrt(2)))
+        assert photo[64 + offset].item() == pytest.approx(expected, abs=0.04)
+        assert photo[63 - offset].item() == pytest.approx(1 - expected, abs=0.04)
+
+
+def test_each_sample_has_its_own_softness() -> None:
+    light = texture(batch=3)
+    together = develop(light, light, [0.0, 0.4, 0.8], [QUIET] * 3, [None] * 3, [None] * 3).blur
+    for row, width in enumerate((0.0, 0.4, 0.8)):
+        torch.testing.assert_close(together[row : row + 1], developed(light[row : row + 1], softness_px=width).blur)

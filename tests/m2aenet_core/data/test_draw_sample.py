@@ -10,6 +10,7 @@ import pytest
 from m2aenet_core.data.blur_config import MadeBlurConfig
 from m2aenet_core.data.draw_sample import Pool, draw_sample
 from m2aenet_core.data.draws import SampleDraw
+from m2aenet_core.data.paths import Paths
 from m2aenet_core.errors import InputError
 
 PLAIN = MadeBlurConfig(crop_px=64, object_px=(24, 60), path_px=(4, 20))
@@ -18,6 +19,7 @@ ALL = replace(
     PLAIN,
     shake_share=0.5,
     occluder_share=0.5,
+    soft_share=0.5,
     defocus_share=0.5,
     highlight_share=0.5,
     sensor_noise_share=0.5,
@@ -37,6 +39,8 @@ SHARES: dict[str, Callable[[SampleDraw], bool]] = {
     "defocus_share": lambda draw: draw.defocus is not None or any(each.defocus_px for each in draw.objects),
     "highlight_share": lambda draw: draw.highlights is not None,
     "sensor_noise_share": lambda draw: draw.noise.read is not None,
+    "soft_share": lambda draw: draw.softness_px > 0,
+    "same_photo_share": lambda draw: draw.objects[0].brightness == 1.0,
     "tone_share": lambda draw: draw.tone is not None,
     "jpeg_share": lambda draw: draw.jpeg is not None,
     "cutout_share": lambda draw: draw.objects[0].shape is None,
@@ -66,23 +70,31 @@ def test_halved_colour_is_a_share_of_the_compressed_samples() -> None:
 
 
 def test_the_camera_moves_alone_and_over_objects_and_sometimes_follows_them() -> None:
-    shaken = draws(replace(PLAIN, shake_share=1.0, still_share=0.0), 400)
-    alone = np.mean([not draw.objects for draw in shaken])
-    followed = np.mean([any(each.is_followed for each in draw.objects) for draw in shaken])
-    assert 0.4 < alone < 0.6
-    assert 0.03 < followed < 0.15
+    shaken = draws(replace(PLAIN, shake_share=1.0, still_share=0.0, panning_share=0.4), 400)
+    over_objects = [draw for draw in shaken if draw.objects]
+    assert 0.4 < len(over_objects) / len(shaken) < 0.6
+    followed = [draw for draw in over_objects if all(each.is_followed for each in draw.objects)]
+    assert 0.3 < len(followed) / len(over_objects) < 0.5
+    sharp = [draw for draw in followed if not any(any(each.path.velocity) for each in draw.objects)]
+    assert 0.3 < len(sharp) / len(followed) < 0.7
 
 
 def test_a_moving_camera_never_sees_beyond_its_margin() -> None:
     for size in (None, (60, 90), (400, 300)):
         for number in range(40):
-            config = replace(ALL, shake_share=1.0, still_share=0.0, shake_px=(2.0, 60.0), shake_roll_deg=2.0)
+            config = replace(
+                ALL, shake_share=1.0, still_share=0.0, shake_px=(2.0, 60.0), shake_roll_deg=2.0, shake_zoom=0.05
+            )
             draw = draw_sample(np.random.default_rng(number), config, POOL, size)
             assert draw.camera is not None
             assert min(draw.size) > 0
-            (vy, vx), (ay, ax) = draw.camera.velocity, draw.camera.acceleration
-            way = max(math.hypot(s * vy + s * s * ay, s * vx + s * s * ax) for s in (-1, 1))
-            assert way + abs(draw.camera.spin) * math.hypot(*draw.size) / 2 <= draw.margin - 1
+            height, width = draw.size
+            times = np.linspace(-1, 1, 41)[None]
+            moves = Paths.of([((height - 1) / 2, (width - 1) / 2)], [draw.camera]).moves(times).inverse()
+            corners = np.array([[0, 0], [0, width - 1], [height - 1, 0], [height - 1, width - 1]], float)
+            seen = np.einsum("nij,kj->nki", moves.matrix[0], corners) + moves.offset[0][:, None]
+            assert seen.min() >= -draw.margin + 1
+            assert (seen.max(axis=(0, 1)) <= np.array(draw.size) + draw.margin - 2).all()
 
 
 def test_between_two_instants_nothing_moves_by_more_than_a_pixel() -> None:

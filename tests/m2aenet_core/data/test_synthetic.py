@@ -168,9 +168,11 @@ EVERYTHING = replace(
     objects=3,
     shake_share=0.4,
     shake_px=(2, 10),
+    same_photo_share=0.5,
     occluder_share=0.3,
     defocus_share=0.4,
     highlight_share=0.4,
+    soft_share=0.5,
     sensor_noise_share=0.5,
     tone_share=0.5,
     jpeg_share=0.6,
@@ -237,7 +239,9 @@ def test_groups_come_back_in_the_order_of_their_numbers(everything: MadeBlur) ->
 
 
 def test_a_camera_alone_blurs_all_and_displaces_all_alike(photo: np.ndarray) -> None:
-    config = replace(SMALL, shake_share=1, shake_px=(8, 12), shake_roll_deg=0, still_share=0, noise=0, jpeg_share=0)
+    config = replace(
+        SMALL, shake_share=1, shake_px=(8, 12), shake_roll_deg=0, shake_zoom=0, still_share=0, noise=0, jpeg_share=0
+    )
     batch = MadeBlur([photo], config=config).batch(1, 0, 8)
     spread = batch.end.amax(dim=(2, 3)) - batch.end.amin(dim=(2, 3))
     alone = spread.amax(dim=1) < 1e-3
