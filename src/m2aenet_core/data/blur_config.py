@@ -26,6 +26,8 @@ class MadeBlurConfig:
     """Largest rotation from mid-exposure to either end, degrees."""
     growth: float = 0.03
     """Largest relative change of size from mid-exposure to either end."""
+    quarter_turns: bool = True
+    """Whether photos and objects are turned by quarter turns, beside being mirrored; photos to come are upright."""
     cutout_share: float = 0.3
     """Share of objects that are cut-outs, where there are any; the others are random shapes of photo."""
     same_photo_share: float = 0.0

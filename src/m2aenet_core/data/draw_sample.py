@@ -68,7 +68,7 @@ def draw_sample(rng: Generator, config: MadeBlurConfig, pool: Pool, photo: Size 
     margin = _shake_margin(config, photo or (config.crop_px, config.crop_px)) if is_shaken else 0
     if photo is None:
         size = (config.crop_px, config.crop_px)
-        background, turn = _draw_background(rng, pool, config.crop_px + 2 * margin)
+        background, turn = _draw_background(rng, config, pool, config.crop_px + 2 * margin)
     else:
         # a margin is cut off: nothing may be invented beyond the photo's border
         size = (photo[0] - 2 * margin, photo[1] - 2 * margin)
@@ -113,17 +113,18 @@ def _is(rng: Generator, share: float) -> bool:
     return bool(rng.random() < share)
 
 
-def _draw_background(rng: Generator, pool: Pool, side: int) -> tuple[Box, Turn]:
+def _draw_background(rng: Generator, config: MadeBlurConfig, pool: Pool, side: int) -> tuple[Box, Turn]:
     """Draw a square of a photo, often shrunk; a photo smaller than `side` is enlarged."""
     number = int(rng.integers(len(pool.photos)))
     height, width = pool.photos[number]
     own = min(height, width, round(side * (1.0 if rng.random() < 0.6 else rng.uniform(1.0, 2.0))))
     top, left = int(rng.integers(0, height - own + 1)), int(rng.integers(0, width - own + 1))
-    return Box(number, top, left, own, own), _draw_turn(rng)
+    return Box(number, top, left, own, own), _draw_turn(rng, config)
 
 
-def _draw_turn(rng: Generator) -> Turn:
-    return Turn(int(rng.integers(4)), bool(rng.random() < 0.5))
+def _draw_turn(rng: Generator, config: MadeBlurConfig) -> Turn:
+    quarters, is_mirrored = int(rng.integers(4)), bool(rng.random() < 0.5)
+    return Turn(quarters if config.quarter_turns else 0, is_mirrored)
 
 
 def _draw_side(rng: Generator, config: MadeBlurConfig) -> int:
@@ -142,7 +143,7 @@ def _draw_object(rng: Generator, config: MadeBlurConfig, pool: Pool, side: int) 
         shape = draw_shape(rng)
         box = _draw_piece(rng, number, pool.photos[number], side)
     brightness = float(rng.uniform(0.75, 1.2))
-    return ObjectDraw(box, side, shape, brightness, _draw_turn(rng))
+    return ObjectDraw(box, side, shape, brightness, _draw_turn(rng, config))
 
 
 def draw_shape(rng: Generator) -> ShapeDraw:
@@ -262,7 +263,7 @@ def _draw_highlights(
     """Draw how much is brightened above which linear light, and lamps on the objects."""
     if not _is(rng, config.highlight_share):
         return None, objects
-    highlights = HighlightDraw(float(rng.uniform(0.4, 0.9)), float(rng.uniform(1.0, 8.0)))
+    highlights = HighlightDraw(float(rng.uniform(0.5, 0.95)), float(rng.uniform(1.0, 6.0)))
     lights = [tuple(_draw_light(rng) for _ in range(int(rng.integers(_MOST_LIGHTS + 1)))) for _ in objects]
     lit = [each._replace(highlights=highlights, lights=own) for each, own in zip(objects, lights, strict=True)]
     return highlights, lit

@@ -64,6 +64,14 @@ def test_effects_that_are_off_leave_every_other_draw_as_it_was() -> None:
                 assert theirs._replace(defocus_px=0.0, highlights=None, lights=()) == ours
 
 
+@pytest.mark.parametrize(("quarter_turns", "expected"), [(True, {0, 1, 2, 3}), (False, {0})])
+def test_without_quarter_turns_everything_is_upright_or_mirrored(quarter_turns: bool, expected: set[int]) -> None:
+    drawn = draws(replace(PLAIN, quarter_turns=quarter_turns), 60)
+    turns = [draw.turn for draw in drawn] + [each.turn for draw in drawn for each in draw.objects]
+    assert {turn.quarters for turn in turns} == expected
+    assert {turn.is_mirrored for turn in turns} == {False, True}
+
+
 def test_halved_colour_is_a_share_of_the_compressed_samples() -> None:
     compressed = [draw.jpeg for draw in draws(replace(PLAIN, jpeg_share=0.5, halved_colour_share=0.5)) if draw.jpeg]
     assert 0.35 < np.mean([jpeg.halve_colour for jpeg in compressed]) < 0.65
