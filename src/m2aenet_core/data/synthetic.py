@@ -55,23 +55,23 @@ class MadeBlur:
     def batch(self, seed: int, first: int, count: int, device: torch.device | str = "cpu") -> Batch:
         """Give samples first .. first + count - 1 of a seed, rendered on a device."""
         target = torch.device(device)
-        pool = Pool(self.photos.sizes, self.cutouts.sizes)
-        draws = [
-            draw_sample(np.random.default_rng((seed, number)), self.config, pool)
-            for number in range(first, first + count)
-        ]
+        draws = [self.draw(np.random.default_rng((seed, number))) for number in range(first, first + count)]
         groups = [[row] for row in range(count)] if target.type == "cpu" else _alike(draws)
-        parts = [self._render([draws[row] for row in rows], self.photos, target) for rows in groups]
+        parts = [self.render([draws[row] for row in rows], target) for rows in groups]
         return _in_order(Batch(*map(torch.cat, zip(*parts, strict=True))), [row for rows in groups for row in rows])
 
     def on_photo(self, photo: Pixels, rng: np.random.Generator, device: torch.device | str = "cpu") -> Batch:
         """Give a batch of one sample with a whole photo as its background; a moving camera costs it its border."""
-        pool = Pool(self.photos.sizes, self.cutouts.sizes)
-        draw = draw_sample(rng, self.config, pool, (photo.shape[0], photo.shape[1]))
-        return self._render([draw], PixelBank([photo], 0.0), torch.device(device))
+        draw = self.draw(rng, (photo.shape[0], photo.shape[1]))
+        return self.render([draw], torch.device(device), photo)
 
-    def _render(self, draws: Sequence[SampleDraw], backgrounds: PixelBank, device: torch.device) -> Batch:
-        """Give samples of the same size and margin, with backgrounds from a bank."""
+    def draw(self, rng: np.random.Generator, photo_size: tuple[int, int] | None = None) -> SampleDraw:
+        """Draw a sample on a crop of one of the photos, or on the whole of another photo of a size (H, W)."""
+        return draw_sample(rng, self.config, Pool(self.photos.sizes, self.cutouts.sizes), photo_size)
+
+    def render(self, draws: Sequence[SampleDraw], device: torch.device, photo: Pixels | None = None) -> Batch:
+        """Give samples of one size and margin, as they were drawn; those on a whole photo need it here."""
+        backgrounds = self.photos if photo is None else PixelBank([photo], 0.0)
         exposure = expose_light(
             _scenes(draws, backgrounds, device),
             self._layers(draws, device),

@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 import torch
 
-from m2aenet_core.data.draw_sample import Pool, draw_sample
 from m2aenet_core.data.sample import Batch
 from m2aenet_core.data.synthetic import MadeBlur, MadeBlurConfig, _alike, _in_order
 
@@ -214,14 +213,13 @@ def test_with_all_effects_the_truth_keeps_its_promises(everything: MadeBlur) -> 
 
 def test_rendered_together_samples_are_what_they_are_alone(everything: MadeBlur) -> None:
     """What a GPU does, on the CPU: groups of samples in one rendering."""
-    pool = Pool(everything.photos.sizes, everything.cutouts.sizes)
-    draws = [draw_sample(np.random.default_rng((2, number)), EVERYTHING, pool) for number in range(16)]
+    draws = [everything.draw(np.random.default_rng((2, number))) for number in range(16)]
     groups = _alike(draws)
     assert sorted(row for rows in groups for row in rows) == list(range(16))
     assert max(map(len, groups)) >= 3
     alone = everything.batch(2, 0, 16)
     for rows in groups:
-        together = everything._render([draws[row] for row in rows], everything.photos, torch.device("cpu"))
+        together = everything.render([draws[row] for row in rows], torch.device("cpu"))
         for index, row in enumerate(rows):
             for ours, theirs in zip(sample_of(together, index)[:2], sample_of(alone, row)[:2], strict=True):
                 # a coefficient of JPEG, or a level, may be rounded the other way
