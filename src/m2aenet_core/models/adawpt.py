@@ -12,6 +12,7 @@ from m2aenet_core.models.confidence_predictor import ConfidencePredictor, confid
 from m2aenet_core.models.leff import LeFF, leff_macs
 from m2aenet_core.models.mask_predictor import sample_mask, threshold_mask
 from m2aenet_core.models.window_attention import WindowAttention, attention_macs
+from m2aenet_core.ops.draws import Draws
 from m2aenet_core.ops.windows import WindowGrid, pixels_at_once, window_pixels, window_seams
 
 
@@ -73,22 +74,30 @@ class AdaWPTBlock(nn.Module):
         self.feed_forward = LeFF(channels, hidden, window)
         self.apply(_initialise)
 
-    def forward(self, tokens: Tensor, seams: Tensor | None, decision: Tensor | None) -> Tensor:
-        """Give the windows (K, N, C) after both halves; seams and decision as in ActiveWindows."""
+    def forward(
+        self, tokens: Tensor, seams: Tensor | None, decision: Tensor | None, draws: Draws | None = None
+    ) -> Tensor:
+        """Give the windows (K, N, C) after both halves; seams and decision as in ActiveWindows.
+
+        draws: each image's random numbers, for all windows of each image in turn; without them they are torch's.
+        """
         normed = self.norm1(tokens)
         if self.modulator is not None:
             normed = normed + self.modulator
-        tokens = tokens + self._decided(self.attention(normed, seams), decision)
-        out: Tensor = tokens + self._decided(self.feed_forward(self.norm2(tokens)), decision)
+        tokens = tokens + self._decided(self.attention(normed, seams), decision, draws)
+        out: Tensor = tokens + self._decided(self.feed_forward(self.norm2(tokens)), decision, draws)
         return out
 
-    def _decided(self, change: Tensor, decision: Tensor | None) -> Tensor:
+    def _decided(self, change: Tensor, decision: Tensor | None, draws: Draws | None) -> Tensor:
         if decision is not None:
             change = change * decision
         if self.training and self.drop_path:
-            stays = 1 - self.drop_path
             # window by window, as the released network does, not image by image
-            change = change * (change.new_empty(len(change), 1, 1).bernoulli_(stays) / stays)
+            numbers = (
+                torch.rand(len(change), device=change.device) if draws is None else draws.uniform_rows(len(change))
+            )
+            stays = (numbers >= self.drop_path).to(change.dtype) / (1 - self.drop_path)
+            change = change * stays.view(-1, 1, 1)
         return change
 
 
@@ -106,8 +115,9 @@ class StageOutput(NamedTuple):
     masks: tuple[Tensor, ...]
 
 
-StageDecision = Sequence[Tensor] | float | Tensor | None
-"""What decides in a stage: a mask of windows for each shift, a threshold, or None to draw as training does."""
+StageDecision = Sequence[Tensor] | float | Tensor | Draws | None
+"""What decides in a stage: a mask of windows for each shift, a threshold, or, as in training, random numbers: each
+image's own, or torch's where there is None."""
 
 
 class AdaWPTStage(nn.Module):
@@ -158,6 +168,7 @@ class AdaWPTStage(nn.Module):
         written into the memory of the features that were given.
         """
         rows = features.permute(0, 2, 3, 1).contiguous()
+        draws = decision if isinstance(decision, Draws) else None
         logits: list[Tensor] = []
         masks: list[Tensor] = []
         active: list[ActiveWindows] = []
@@ -170,15 +181,15 @@ class AdaWPTStage(nn.Module):
                 active.append(active_windows(grid, mask, pruned=pruned))
             if only_decide and len(masks) == len(self.shifts):
                 break
-            rows = _restore_windows(block, rows, active[number % 2])
+            rows = _restore_windows(block, rows, active[number % 2], draws)
         return StageOutput(rows.permute(0, 3, 1, 2), tuple(logits), tuple(masks))
 
     def _decide(self, number: int, rows: Tensor, decision: StageDecision) -> tuple[Tensor | None, Tensor]:
         if isinstance(decision, Sequence):
             return None, decision[number]
         logits = self.predictors[number](rows.permute(0, 3, 1, 2))
-        if decision is None:
-            return logits, sample_mask(logits, self.temperature)
+        if decision is None or isinstance(decision, Draws):
+            return logits, sample_mask(logits, self.temperature, decision)
         return logits, threshold_mask(logits, decision)
 
     def macs(
@@ -202,7 +213,7 @@ class AdaWPTStage(nn.Module):
         return predictors + each * sum(kept[number % 2] for number in range(blocks))
 
 
-def _restore_windows(block: nn.Module, rows: Tensor, windows: ActiveWindows) -> Tensor:
+def _restore_windows(block: nn.Module, rows: Tensor, windows: ActiveWindows, draws: Draws | None) -> Tensor:
     """Give the features (B, H, W, C) with a block computed at the active windows, in place without gradients."""
     channels = rows.shape[-1]
     flat = rows.view(-1, channels)
@@ -210,7 +221,7 @@ def _restore_windows(block: nn.Module, rows: Tensor, windows: ActiveWindows) -> 
         # one look-up shifts, cuts into windows and leaves out what is pruned
         pixels = part.pixels.flatten()
         tokens = flat.index_select(0, pixels).view(*part.pixels.shape, channels)
-        tokens = block(tokens, part.seams, part.decision).view(-1, channels).to(flat.dtype)
+        tokens = block(tokens, part.seams, part.decision, draws).view(-1, channels).to(flat.dtype)
         write = flat.index_copy if torch.is_grad_enabled() else flat.index_copy_
         flat = write(0, pixels, tokens)
     return flat.view_as(rows)

@@ -18,6 +18,7 @@ from m2aenet_core.errors import InputError
 from m2aenet_core.models.adawpt import AdaWPTStage, StageOutput
 from m2aenet_core.models.mask_predictor import blur_probability
 from m2aenet_core.models.network import Decision, Encoded, Network, NetworkOutput, Restored
+from m2aenet_core.ops.draws import Draws
 from m2aenet_core.ops.padding import round_up
 from m2aenet_core.ops.windows import cells_of_windows, windows_of_cells
 
@@ -169,16 +170,19 @@ class LMDViT(Network):
         """All stages in the order of the flow; the scale of each is in the config's `scales`."""
         return [stage for stage in (*self.encoders, self.middle, *self.decoders) if isinstance(stage, AdaWPTStage)]
 
-    def forward(self, blur: Tensor, threshold: float | Tensor | None = None) -> NetworkOutput:
+    def forward(
+        self, blur: Tensor, threshold: float | Tensor | None = None, draws: Draws | None = None
+    ) -> NetworkOutput:
         """Restore images of any size: dense evaluation, as training uses it.
 
-        In training mode decisions are drawn; in evaluation mode they are the confidence against the threshold, by
-        default the config's. Logits and masks are those of each predictor's windows on the padded image
-        (`centre_padding` to size_multiple), which lie `shifts_px` further down and right.
+        In training mode decisions are drawn, with each image's `draws` or with torch's random numbers; in evaluation
+        mode they are the confidence against the threshold, by default the config's. Logits and masks are those of each
+        predictor's windows on the padded image (`centre_padding` to size_multiple), which lie `shifts_px` further down
+        and right.
         """
         padding = centre_padding(blur.shape[-2], blur.shape[-1], self.size_multiple)
         limit = self.config.threshold if threshold is None else threshold
-        restored, logits, masks = self._run(padding.add(blur), None if self.training else limit)
+        restored, logits, masks = self._run(padding.add(blur), draws if self.training else limit)
         return NetworkOutput(padding.remove(restored), tuple(logits), tuple(masks), shifts_px=self.shifts_px)
 
     @property
@@ -224,7 +228,7 @@ class LMDViT(Network):
     # -- the flow of the network -------------------------------------------------------------------------------
 
     def _run(
-        self, image: Tensor, decision: Decision | None, *, pruned: bool = False
+        self, image: Tensor, decision: Decision | Draws | None, *, pruned: bool = False
     ) -> tuple[Tensor, list[Tensor], list[Tensor]]:
         """Give the restored image, and the logits and masks of all predictors."""
         all_logits: list[Tensor] = []
@@ -312,6 +316,6 @@ def _windows_kept(stage: AdaWPTStage, scale: int, cells: Tensor) -> list[Tensor]
     return [windows_of_cells(cells, 1 << scale, is_shifted=shift > 0) for shift in stage.shifts]
 
 
-def _is_mask(decision: Decision | None) -> TypeGuard[Tensor]:
+def _is_mask(decision: Decision | Draws | None) -> TypeGuard[Tensor]:
     """Whether a decision is a mask; a tensor of one number is a threshold."""
     return isinstance(decision, Tensor) and decision.dim() > 0

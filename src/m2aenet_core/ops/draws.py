@@ -31,6 +31,10 @@ class Draws:
         bits = _mixed(_mixed(numbers) ^ key) >> (32 - _FRACTION_BITS)
         return (bits.float() + 0.5) / 2**_FRACTION_BITS
 
+    def uniform_rows(self, count: int) -> Tensor:
+        """Give `count` numbers of `uniform`, as many for each sample, sample after sample."""
+        return self.uniform(count // len(self.seeds)).flatten()
+
     def gumbel(self, *shape: int) -> Tensor:
         """Give (B, *shape) float32 of the standard Gumbel distribution."""
         return -(-self.uniform(*shape).log()).log()

@@ -18,6 +18,11 @@ def test_a_sample_draws_the_same_in_whatever_batch() -> None:
         assert torch.equal(whole.uniform(*shape)[2:], half.uniform(*shape))
 
 
+def test_rows_hold_as_many_numbers_of_each_sample() -> None:
+    rows = Draws(seeds_of(3, 4)).uniform_rows(10)
+    assert torch.equal(rows.view(2, 5), Draws(seeds_of(3, 4)).uniform(5))
+
+
 def test_the_same_seed_draws_the_same_again() -> None:
     assert torch.equal(Draws(seeds_of(9)).uniform(50), Draws(seeds_of(9)).uniform(50))
 
