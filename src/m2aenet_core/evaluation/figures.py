@@ -22,6 +22,7 @@ _COLOURS = ("#0b62a4", "#d95f02", "#1b9e77", "#b3258e", "#7a5a00", "#5aa9e6", "#
 _INPUT_COLOUR = "0.45"
 _LINES = ("-", "--", ":")
 _PANEL_IN = (4.2, 3.0)
+_PANELS_IN_A_LINE = 4
 
 
 class Panel(NamedTuple):
@@ -51,8 +52,8 @@ _PANELS = (
 def curves_png(rows: Sequence[ModelSummary], sweep: Sequence[SweepSummary]) -> bytes:
     """Give quality and cost against ε as PNG: a curve for each sweep, a level for models without a threshold."""
     panels = [panel for panel in _PANELS if any(not math.isnan(point.means[panel.figure]) for point in sweep)]
-    columns = min(4, len(panels))
-    lines = math.ceil(len(panels) / columns)
+    lines = math.ceil(len(panels) / _PANELS_IN_A_LINE)
+    columns = math.ceil(len(panels) / lines)
     figure = _new_figure(columns * _PANEL_IN[0], lines * _PANEL_IN[1] + 0.5)
     grid = figure.subplots(lines, columns, squeeze=False).ravel()
     for axes, panel in zip(grid, panels, strict=False):

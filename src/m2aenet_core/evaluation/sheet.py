@@ -20,7 +20,7 @@ from m2aenet_core.evaluation.truth import Truth
 from m2aenet_core.metrics import Mask
 
 CELL_PX = (280, 210)
-"""Width and height of a picture."""
+"""Width and largest height of a picture."""
 _MARGIN_PX = 24
 _GAP_PX = 4
 _TEXT_PX = 15
@@ -108,10 +108,14 @@ def _gain(score: Score) -> float:
 
 
 def _caption(scores: Sequence[Score]) -> str:
-    first = scores[0]
-    where = "" if math.isnan(first.gain_w) else " in the blur"
-    gains = ", ".join(f"{score.model} {_gain(score):+.2f} dB" for score in scores)
-    return f"{first.image} ({first.sample})    gain{where}: {gains}"
+    """Give name and sample of a photo, and what each network gained, in the blur and in all."""
+    gains = [
+        f"{score.model} {score.gain:+.2f} dB"
+        if math.isnan(score.gain_w)
+        else f"{score.model} {score.gain_w:+.2f} dB in the blur, {score.gain:+.2f} dB in all"
+        for score in scores
+    ]
+    return f"{scores[0].image} ({scores[0].sample})    gain: {';  '.join(gains)}"
 
 
 def _around(mask: Mask | None, size: tuple[int, ...]) -> tuple[int, int, int, int]:
@@ -140,18 +144,18 @@ def _mask_picture(truth: Truth) -> Pixels:
 
 
 def _fitted(picture: Pixels) -> Pixels:
-    """Give the picture as large as it fits into a cell, on paper."""
+    """Give the picture as large as it fits into a cell; beside a narrow one there is paper, a flat one is lower."""
     image = Image.fromarray(picture)
     scale = min(CELL_PX[0] / image.width, CELL_PX[1] / image.height)
-    size = tuple(max(1, round(side * scale)) for side in image.size)
-    cell = Image.new("RGB", CELL_PX, _PAPER)
+    width, height = (max(1, round(side * scale)) for side in image.size)
+    cell = Image.new("RGB", (CELL_PX[0], height), _PAPER)
     filter_ = Image.Resampling.LANCZOS if scale < 1 else Image.Resampling.BICUBIC
-    cell.paste(image.resize((size[0], size[1]), filter_), ((CELL_PX[0] - size[0]) // 2, (CELL_PX[1] - size[1]) // 2))
+    cell.paste(image.resize((width, height), filter_), ((CELL_PX[0] - width) // 2, 0))
     return np.asarray(cell)
 
 
 def _with_gaps(cells: Sequence[Pixels]) -> list[Pixels]:
-    gap = np.full((CELL_PX[1], _GAP_PX, 3), _PAPER, np.uint8)
+    gap = np.full((len(cells[0]), _GAP_PX, 3), _PAPER, np.uint8)
     return [part for cell in cells for part in (cell, gap)][:-1]
 
 

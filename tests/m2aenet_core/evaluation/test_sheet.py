@@ -93,6 +93,14 @@ def test_a_tall_photo_is_not_stretched(painter: Callable[..., Contender]) -> Non
     assert (np.ptp(rows) + 1) / (np.ptp(columns) + 1) == pytest.approx(4, rel=0.05)
 
 
+def test_a_flat_photo_leaves_no_bands_of_paper(painter: Callable[..., Contender]) -> None:
+    flat = np.full((100, 400, 3), RED, np.uint8)
+    truth = Truth("a.png", 1, flat, flat, None, None, flat)
+    strip = decoded(strip_of([painter(flat, None)], truth, has_masks=False))
+    assert strip.shape[0] == CELL_PX[0] / 4
+    assert all((cell == RED).all() for cell in cells(strip))
+
+
 def test_a_sheet_has_captions_between_its_strips(contenders: list[Contender], truth: Truth) -> None:
     strip = strip_of(contenders, truth)
     sheet = decoded(sheet_png(["blur"], [SheetRow(strip, "one"), SheetRow(strip, "two")]))
