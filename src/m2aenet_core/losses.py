@@ -37,11 +37,19 @@ class LossConfig:
     """Mean distance of the displacements from the truth, where it is known, up to time reversal."""
     instants: int = 9
     """Instants of the reblur term (N2)."""
+    shift_px: int = 0
+    """How far the sharp image may be shifted, as a whole, before it is compared, where pairs are not quite aligned."""
 
 
 def compute_losses(output: NetworkOutput, batch: Batch, config: LossConfig) -> dict[str, Tensor]:
-    """Give each weighted term by its name; their sum is the loss. Terms of weight 0 are absent."""
-    restored, sharp = output.restored.float(), batch.sharp
+    """Give each weighted term by its name; their sum is the loss.
+
+    Which terms there are follows from the weights and the network alone, not from the samples: terms of weight 0 are
+    absent, and a displacement that is nowhere known costs 0. Each term is a mean over the samples, so a batch taken in
+    equal parts has the mean of the parts' terms.
+    """
+    restored = output.restored.float()
+    sharp = best_shifted(batch.sharp, restored, config.shift_px) if config.shift_px else batch.sharp
     terms: dict[str, Tensor] = {}
     if config.l1:
         terms["l1"] = config.l1 * F.l1_loss(restored, sharp)
@@ -59,9 +67,29 @@ def compute_losses(output: NetworkOutput, batch: Batch, config: LossConfig) -> d
     if config.total_variation and motions:
         roughness = _sum(total_variation(motion, config.instants) for motion in motions)
         terms["total_variation"] = config.total_variation * roughness
-    if config.displacement and motions and bool(batch.motion_known.any()):
+    if config.displacement and motions:
         terms["displacement"] = config.displacement * _sum(displacement_loss(motion, batch) for motion in motions)
     return terms
+
+
+@torch.no_grad()
+def best_shifted(sharp: Tensor, restored: Tensor, reach_px: int) -> Tensor:
+    """Give each sharp image of a batch, shifted by up to reach_px pixels to where its L1 to the restored one is least.
+
+    What comes in at the border is mirrored. LBAG lets each of its terms find a shift of its own; here one shift per
+    image serves all, since a photo is misaligned in one way.
+    """
+    height, width = sharp.shape[-2:]
+    framed = F.pad(sharp, (reach_px,) * 4, mode="reflect")
+    steps = range(2 * reach_px + 1)
+    best, least = sharp, torch.full((len(sharp), 1, 1, 1), torch.inf, device=sharp.device)
+    for top in sorted(steps, key=lambda step: abs(step - reach_px)):
+        for left in sorted(steps, key=lambda step: abs(step - reach_px)):
+            shifted = framed[..., top : top + height, left : left + width]
+            distance = (shifted - restored).abs().mean(dim=(1, 2, 3), keepdim=True)
+            best = torch.where(distance < least, shifted, best)
+            least = torch.minimum(distance, least)
+    return best
 
 
 def _sum(terms: Iterable[Tensor]) -> Tensor:
@@ -76,9 +104,8 @@ def ssim_loss(restored: Tensor, sharp: Tensor) -> Tensor:
 
 
 def fft_loss(restored: Tensor, sharp: Tensor) -> Tensor:
-    """Give the mean absolute difference of the real and imaginary parts of the spectra."""
-    difference = torch.fft.rfft2(restored - sharp)
-    return torch.view_as_real(difference).abs().mean()
+    """Give the mean absolute value of the complex differences of the spectra, as LBAG has it."""
+    return torch.fft.rfft2(restored - sharp).abs().mean()
 
 
 def mask_loss(logits: Tensor, mask: Tensor, shift_px: int = 0) -> Tensor:

@@ -1,27 +1,34 @@
-"""Command lines from frozen dataclasses: a YAML file, then flags; help from the fields' own sentences."""
+"""Command lines from frozen dataclasses: a recipe, a YAML file, then flags; help from the fields' own sentences."""
 
 from __future__ import annotations
 
 import dataclasses
+import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from importlib import resources
-from typing import Any, TypeVar
+from importlib.resources.abc import Traversable
+from typing import Any, TypeVar, get_type_hints
 
+import yaml
 from jsonargparse import ArgumentParser, set_parsing_settings
 
 from m2aenet_core.errors import InputError
 
 Config = TypeVar("Config")
 
+_BASE = "base"
+
 
 def parse_options(kind: type[Config], prog: str, description: str, argv: Sequence[str] | None = None) -> Config:
     """Give a `kind` from a command line; unknown names and wrong types end the program with code 2.
 
-    `-o` stands for `--out`, `--recipe NAME` for the `--config` of a recipe that comes with the package.
+    Words of a flag may be joined by `-` or `_`. `-o` stands for `--out`, a claim alone (`--skip-bad`) for
+    `--skip_bad true`, several values or several flags for a list of texts, and `--recipe NAME` for the `--config` of a
+    recipe that comes with the package.
     """
     parser = make_parser(kind, prog, description)
-    arguments = ["--out" if word == "-o" else word for word in (sys.argv[1:] if argv is None else argv)]
+    arguments = _in_full(kind, list(sys.argv[1:] if argv is None else argv))
     values = parser.instantiate(parser.parse_args(_with_recipe(arguments)))
     return kind(**{item.name: values[item.name] for item in dataclasses.fields(kind)})  # type: ignore[arg-type]
 
@@ -29,7 +36,8 @@ def parse_options(kind: type[Config], prog: str, description: str, argv: Sequenc
 def make_parser(kind: type[Any], prog: str, description: str) -> ArgumentParser:
     """Give the parser of a dataclass."""
     set_parsing_settings(docstring_parse_attribute_docstrings=True)
-    parser = ArgumentParser(prog=prog, description=description)
+    # the start of a name is a typo like another
+    parser = ArgumentParser(prog=prog, description=description, allow_abbrev=False)
     parser.add_argument("--config", action="config", help="a YAML file with any of the values below")
     parser.add_class_arguments(kind)
     return parser
@@ -41,10 +49,87 @@ def to_yaml(config: Any) -> str:
     return str(parser.dump(parser.parse_object(dataclasses.asdict(config))))
 
 
+# -- the words of a command line ------------------------------------------------------------------------------------
+
+
+def _in_full(kind: type[Any], words: Sequence[str]) -> list[str]:
+    """Give the command line as the parser knows it: one word for a flag, one for its value."""
+    types = dict(_options(kind))
+    full: list[str] = []
+    texts: dict[str, list[str]] = {}
+    for flag, values in _grouped(words):
+        name = flag.removeprefix("--")
+        if types.get(name) is bool and not values:
+            full += [flag, "true"]
+        elif types.get(name) == tuple[str, ...] and not (values and values[0].startswith("[")):
+            texts.setdefault(flag, []).extend(values)
+        else:
+            full += [flag, *values] if flag else values
+    for flag, values in texts.items():
+        full += [flag, json.dumps(values)]
+    return full
+
+
+def _grouped(words: Sequence[str]) -> list[tuple[str, list[str]]]:
+    """Give each flag with the words up to the next one; those before the first belong to an empty one."""
+    groups: list[tuple[str, list[str]]] = [("", [])]
+    for word in words:
+        if word == "-o" or (word.startswith("--") and len(word) > 2):
+            name, equals, value = ("--out" if word == "-o" else word).partition("=")
+            groups.append(("--" + name[2:].replace("-", "_"), [value] if equals else []))
+        else:
+            groups[-1][1].append(word)
+    return [group for group in groups if group != ("", [])]
+
+
+def _options(kind: type[Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Give name and type of every option, those of dataclasses inside dataclasses with a dot."""
+    hints = get_type_hints(kind)
+    for item in dataclasses.fields(kind):
+        hint = hints[item.name]
+        yield prefix + item.name, hint
+        if isinstance(hint, type) and dataclasses.is_dataclass(hint):
+            yield from _options(hint, f"{prefix}{item.name}.")
+
+
+# -- recipes --------------------------------------------------------------------------------------------------------
+
+
 def recipe_names() -> list[str]:
-    """Give the names of the recipes that come with the package."""
-    folder = resources.files("m2aenet_core") / "recipes"
-    return sorted(entry.name.removesuffix(".yaml") for entry in folder.iterdir() if entry.name.endswith(".yaml"))
+    """Give the names of the recipes that come with the package; those in a folder as `folder/name`."""
+    return sorted(_names_below(_recipes()))
+
+
+def recipe_values(name: str) -> dict[str, Any]:
+    """Give what a recipe says: its own values over those of the recipe it names as its `base`.
+
+    Raises InputError for a name that is no recipe.
+    """
+    if name not in recipe_names():
+        raise InputError(f"there is no recipe called {name!r}; choose one of {', '.join(recipe_names())}")
+    values: dict[str, Any] = yaml.safe_load(_recipes().joinpath(f"{name}.yaml").read_text("utf-8"))
+    base = values.pop(_BASE, None)
+    return values if base is None else _merged(recipe_values(base), values)
+
+
+def _recipes() -> Traversable:
+    return resources.files("m2aenet_core") / "recipes"
+
+
+def _names_below(folder: Traversable, prefix: str = "") -> Iterator[str]:
+    for entry in folder.iterdir():
+        if entry.is_dir():
+            yield from _names_below(entry, f"{prefix}{entry.name}/")
+        elif entry.name.endswith(".yaml"):
+            yield prefix + entry.name.removesuffix(".yaml")
+
+
+def _merged(base: Mapping[str, Any], values: Mapping[str, Any]) -> dict[str, Any]:
+    merged = dict(base)
+    for key, value in values.items():
+        old = merged.get(key)
+        merged[key] = _merged(old, value) if isinstance(old, dict) and isinstance(value, dict) else value
+    return merged
 
 
 def _with_recipe(arguments: list[str]) -> list[str]:
@@ -52,8 +137,6 @@ def _with_recipe(arguments: list[str]) -> list[str]:
         return arguments
     position = arguments.index("--recipe")
     name = arguments[position + 1] if position + 1 < len(arguments) else ""
-    if name not in recipe_names():
-        raise InputError(f"there is no recipe called {name!r}; choose one of {', '.join(recipe_names())}")
-    path = resources.files("m2aenet_core") / "recipes" / f"{name}.yaml"
+    text = yaml.safe_dump(recipe_values(name), default_flow_style=True, width=float("inf"))
     # first, so that the flags beside it count more
-    return ["--config", str(path), *arguments[:position], *arguments[position + 2 :]]
+    return ["--config", text, *arguments[:position], *arguments[position + 2 :]]

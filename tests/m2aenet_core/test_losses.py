@@ -8,6 +8,7 @@ import torch
 from m2aenet_core.data.sample import Batch
 from m2aenet_core.losses import (
     LossConfig,
+    best_shifted,
     compute_losses,
     displacement_loss,
     fft_loss,
@@ -86,7 +87,67 @@ def test_a_weight_of_zero_leaves_its_term_out(name: str) -> None:
 
 
 def test_every_weight_of_the_config_has_a_term() -> None:
-    assert {field.name for field in fields(LossConfig)} - {"instants"} == set(TERMS)
+    assert {field.name for field in fields(LossConfig)} - {"instants", "shift_px"} == set(TERMS)
+
+
+def test_a_displacement_that_is_nowhere_known_costs_nothing_but_has_its_term() -> None:
+    batch = batch_of()._replace(motion_known=torch.tensor([False, False]))
+    output = truth_of(batch)._replace(displacements=(Motion.of(3 * batch.start, batch.end),))
+    assert compute_losses(output, batch, ALL_ONE)["displacement"].item() == 0
+
+
+@pytest.mark.parametrize("known", [[True, True], [True, False]])
+def test_terms_of_a_batch_are_the_means_of_its_parts(known: list[bool]) -> None:
+    batch = batch_of()._replace(motion_known=torch.tensor(known))
+    output = truth_of(batch)
+    output = output._replace(
+        restored=torch.rand_like(batch.sharp),
+        blur_logits=(torch.randn(2, 2, 4, 4),),
+        displacements=(Motion(torch.randn(2, 4, 4, 4)),),
+    )
+    whole = compute_losses(output, batch, ALL_ONE)
+    parts = []
+    for i in range(2):
+        part = NetworkOutput(
+            output.restored[i : i + 1],
+            (output.blur_logits[0][i : i + 1],),
+            displacements=(output.displacements[0].map(lambda field, i=i: field[i : i + 1]),),
+        )
+        parts.append(compute_losses(part, Batch(*(tensor[i : i + 1] for tensor in batch)), ALL_ONE))
+    for name, term in whole.items():
+        torch.testing.assert_close(term, (parts[0][name] + parts[1][name]) / 2)
+
+
+@pytest.mark.parametrize("reach", [1, 2])
+def test_each_image_may_be_shifted_by_itself(reach: int) -> None:
+    sharp = torch.rand(3, 3, SIDE, SIDE)
+    shifts = ((0, 0), (reach, -1), (-1, reach))
+    restored = torch.stack([image.roll(shift, dims=(1, 2)) for image, shift in zip(sharp, shifts, strict=True)])
+    inside = (..., slice(reach, -reach), slice(reach, -reach))
+    found = best_shifted(sharp, restored, reach)
+    assert torch.equal(found[inside], restored[inside])
+    assert torch.equal(found[0], sharp[0])
+
+
+def test_a_shift_beyond_the_reach_is_not_forgiven() -> None:
+    sharp = torch.rand(1, 3, SIDE, SIDE)
+    moved = sharp.roll(2, dims=2)
+    assert (best_shifted(sharp, moved, 1) - moved).abs().mean() > 0.2
+
+
+def test_a_shifted_image_costs_nothing_inside_and_pulls_towards_its_shift() -> None:
+    batch = batch_of()
+    moved = batch.sharp.roll(1, dims=3).requires_grad_()
+    output = truth_of(batch)._replace(restored=moved)
+    strict, tolerant = (
+        compute_losses(output, batch, LossConfig(ssim=0, fft=0, mask=0, reblur=0, total_variation=0, shift_px=shift))
+        for shift in (0, 1)
+    )
+    assert strict["l1"] > 0.2
+    # one column of 32 comes in from outside
+    assert tolerant["l1"] < 0.02
+    (gradient,) = torch.autograd.grad(tolerant["l1"], moved)
+    assert (gradient[..., 1:] == 0).all()
 
 
 def test_scales_are_summed() -> None:
@@ -106,8 +167,8 @@ def test_ssim_is_zero_for_equal_images_and_near_one_for_noise() -> None:
 
 def test_the_spectrum_of_a_constant_difference_is_its_sum_alone() -> None:
     sharp = torch.rand(1, 3, 8, 8)
-    # the zero frequency holds 0.5 * 64 in one of 8 * 5 complex numbers, whose imaginary parts are 0
-    assert fft_loss(sharp + 0.5, sharp).item() == pytest.approx(0.5 * 64 / (8 * 5 * 2), rel=1e-4)
+    # the zero frequency holds 0.5 * 64 in one of 8 * 5 complex numbers
+    assert fft_loss(sharp + 0.5, sharp).item() == pytest.approx(0.5 * 64 / (8 * 5), rel=1e-4)
 
 
 def test_undecided_logits_cost_the_logarithm_of_two() -> None:

@@ -1,0 +1,82 @@
+"""The network that a run begins with: new, or from weights."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor
+
+from m2aenet_core.checkpoint import NETWORKS, load_model
+from m2aenet_core.errors import InputError
+from m2aenet_core.models.m2aenet import M2AENet
+from m2aenet_core.models.nafnet import NAFNet
+from m2aenet_core.models.network import Network
+from m2aenet_core.published import read_published
+from m2aenet_core.training.config import NetworkKind, TrainConfig
+
+KINDS: Mapping[NetworkKind, str] = {"m2aenet": "M2AENet", "nafnet": "NAFNet", "lmdvit": "LMDViT"}
+
+_RELEASED_SUFFIXES = {".pth", ".pt", ".ckpt"}
+_WEIGHTS_OF_A_RUN = ("best.safetensors", "final.safetensors", "last.safetensors")
+
+
+def new_network(config: TrainConfig) -> Network:
+    """Give the network of a config with its first, random weights."""
+    build, _ = NETWORKS[KINDS[config.network]]
+    return build(config.network_config)
+
+
+def first_network(config: TrainConfig) -> Network:
+    """Give the network that a run begins with, in training mode.
+
+    Without `init_from` it is new. Weights may be of the same network, or of a NAFNet of the same size for an M2AENet,
+    which then begins as that NAFNet.
+
+    Raises InputError for weights of another network, naming what differs.
+    """
+    network = new_network(config)
+    if config.init_from is None:
+        return network.train()
+    start = _read(config.init_from, config.network)
+    if isinstance(network, M2AENet) and isinstance(start, NAFNet):
+        _check_same(config.init_from, start.config, network.config, only_shared=True)
+        return M2AENet.from_nafnet(start, network.config).train()
+    state = start.state_dict()
+    if type(start) is not type(network):
+        raise InputError(f"{config.init_from} holds the weights of a {_kind(start)}, the run trains a {_kind(network)}")
+    if _shapes(state) != _shapes(network.state_dict()):
+        _check_same(config.init_from, start.config, network.config)
+    network.load_state_dict(state)
+    return network.train()
+
+
+def _read(name_or_path: str, network: NetworkKind) -> Network:
+    path = Path(name_or_path)
+    if path.is_dir():
+        weights = next((path / name for name in _WEIGHTS_OF_A_RUN if (path / name).is_file()), None)
+        if weights is None:
+            raise InputError(f"{path} holds no weights; give the folder of a run that has validated, or a file")
+        return load_model(weights)
+    if path.suffix.lower() in _RELEASED_SUFFIXES:
+        return read_published(path, "lmdvit" if network == "lmdvit" else "nafnet")
+    return load_model(name_or_path)
+
+
+def _check_same(source: str, theirs: Any, ours: Any, *, only_shared: bool = False) -> None:
+    """Raise InputError that names the settings in which two networks differ."""
+    before, now = dataclasses.asdict(theirs), dataclasses.asdict(ours)
+    names = before.keys() & now.keys() if only_shared else before.keys() | now.keys()
+    differences = [f"{n} {before[n]}, not {now[n]}" for n in now if n in names and before.get(n) != now[n]]
+    if differences:
+        raise InputError(f"{source} has {'; '.join(differences)}; train a network of that form, or start from another")
+
+
+def _kind(network: Network) -> str:
+    return type(network).__name__
+
+
+def _shapes(state: Mapping[str, Tensor]) -> dict[str, tuple[int, ...]]:
+    return {name: tuple(tensor.shape) for name, tensor in state.items()}
