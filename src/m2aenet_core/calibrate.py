@@ -53,8 +53,7 @@ class Overlap(NamedTuple):
 
 def calibrate(config: CalibrateConfig) -> tuple[Overlap, Overlap]:
     """Write the calibrated weights; give the overlap at 0.5 before, and at the threshold that became 0.5."""
-    path = weights_path(config.model)
-    model = load_model(path)
+    path, model = weights_path(config.model), load_model(config.model)
     if not isinstance(model, M2AENet) or not model.has_mask:
         raise InputError(f"{config.model} has no mask predictor to calibrate; give an M2AENet that finds blur")
     blurred, sharp = _histograms(Deblurrer(path, device=config.device), config)

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from m2aenet_core.analysis import Analysis
+from m2aenet_core.checkpoint import released
 from m2aenet_core.data.folder import Pixels
 from m2aenet_core.deblurrer import Deblurrer
 from m2aenet_core.errors import InputError
@@ -159,7 +160,7 @@ def labels(models: Sequence[str]) -> list[str]:
 
     Raises InputError for a model that is named twice.
     """
-    parts = [Path(model).with_suffix("").parts if model.endswith(".safetensors") else (model,) for model in models]
+    parts = [_parts(model) for model in models]
     for model in models:
         if list(models).count(model) > 1:
             raise InputError(f"the model {model} is named twice; name it once")
@@ -169,6 +170,14 @@ def labels(models: Sequence[str]) -> list[str]:
         is_alone = (n for n in lengths if sum(other[-n:] == part[-n:] for other in parts) == 1)
         found.append("/".join(part[-next(is_alone, len(part)) :]))
     return found
+
+
+def _parts(model: str) -> tuple[str, ...]:
+    """Give folders and stem of a weights file or of a released checkpoint; a name is one part."""
+    checkpoint = released(model)
+    if checkpoint is None and not model.endswith(".safetensors"):
+        return (model,)
+    return (checkpoint[1] if checkpoint else Path(model)).with_suffix("").parts
 
 
 def _resolved(executions: Sequence[str]) -> tuple[str, ...]:

@@ -15,6 +15,7 @@ from m2aenet_core.deblurrer import Deblurrer
 from m2aenet_core.errors import InputError
 from m2aenet_core.evaluation.config import EvaluateConfig
 from m2aenet_core.evaluation.contender import NetworkContender, labels, make_contenders
+from m2aenet_core.models.lmdvit import LMDViT, LMDViTConfig
 from m2aenet_core.models.m2aenet import M2AENet, M2AENetConfig
 from m2aenet_core.models.macs import count_macs
 from m2aenet_core.models.nafnet import NAFNet
@@ -65,11 +66,17 @@ def test_a_nafnet_restores_everything_and_finds_nothing(
     assert not np.array_equal(outcome.restored, photo)
 
 
-def test_a_network_that_decides_along_is_charged_once(photo: np.ndarray, tmp_path: Path) -> None:
-    sizes = M2AENetConfig(width=4, encoder_blocks=(1, 1), middle_blocks=1, decoder_blocks=(1, 1), scales="every")
-    save_model(M2AENet(sizes), tmp_path / "every.safetensors")
-    contender = NetworkContender(str(tmp_path / "every.safetensors"), "every", EvaluateConfig(data="", device="cpu"))
+@pytest.mark.parametrize("kind", ["M2AENet at every scale", "LMD-ViT"])
+def test_a_network_that_decides_along_is_charged_once(kind: str, photo: np.ndarray, tmp_path: Path) -> None:
+    if kind == "LMD-ViT":
+        network: nn.Module = LMDViT(LMDViTConfig(width=4, depths=(2, 2, 2), heads=(1, 2, 1)))
+    else:
+        sizes = M2AENetConfig(width=4, encoder_blocks=(1, 1), middle_blocks=1, decoder_blocks=(1, 1), scales="every")
+        network = M2AENet(sizes)
+    save_model(network, tmp_path / "along.safetensors")
+    contender = NetworkContender(str(tmp_path / "along.safetensors"), "along", EvaluateConfig(data="", device="cpu"))
     found = contender.analyze(photo)
+    assert found.probability is not None
     outcome = contender.restore(found, 0.5, "exact")
     assert outcome.seconds == outcome.restore_s
     assert outcome.analyze_s == found.seconds > 0
@@ -101,6 +108,7 @@ def test_memory_counts_weights_and_grows_with_the_photo(config: EvaluateConfig, 
         (["a.v2.safetensors", "a.v1.safetensors"], ["a.v2", "a.v1"]),
         (["input", "runs/input.safetensors"], ["input", "runs/input"]),
         (["best.safetensors", "b/best.safetensors"], ["best", "b/best"]),
+        (["nafnet:released/NAFNet-GoPro-width32.pth", "small"], ["NAFNet-GoPro-width32", "small"]),
     ],
 )
 def test_labels_are_short_and_different(models: list[str], expected: list[str]) -> None:
