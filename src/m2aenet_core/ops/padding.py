@@ -21,3 +21,17 @@ def pad_to_multiple(image: Tensor, multiple: int, mode: str = "constant") -> Ten
     if not (bottom or right):
         return image
     return F.pad(image, (0, right, 0, bottom), mode=mode)
+
+
+def pad_to_power_of_two(image: Tensor) -> Tensor:
+    """Pad (B, C, H, W) with zeros at the bottom and the right until both sides are powers of two."""
+    height, width = image.shape[-2:]
+    bottom, right = _power_of_two(height) - height, _power_of_two(width) - width
+    return F.pad(image, (0, right, 0, bottom)) if bottom or right else image
+
+
+def _power_of_two(size: int) -> int:
+    power = 1
+    while power < size:  # a compiler knows sizes as symbols, which have no bit_length
+        power *= 2
+    return power

@@ -1,15 +1,63 @@
 """Bilinear look-up along displacements, and the depthwise deformable convolution built on it.
 
-This is the only module that would have to know the coordinate orders of other libraries.
+This is the only module that knows the coordinate orders of other libraries.
 """
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Iterator
+from typing import Any, NamedTuple
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+from torch.autograd.function import once_differentiable
+
+from m2aenet_core.ops.padding import pad_to_power_of_two
+from m2aenet_core.ops.passes import passes
+
+_CORNERS = 4
+# looked-up taps of one pass and thread: measured, 1 MB is best at 64, 256 and 512 channels
+_CACHE_BYTES = 1 << 20
+# elsewhere embedding_bag is missing or falls back to the CPU
+_HAS_BAGS = ("cpu", "cuda")
+
+
+def look_up(image: Tensor, displacement: Tensor) -> Tensor:
+    """Give the image read at each position + displacement: bilinear, 0 outside.
+
+    image (B, C, H, W); displacement (B, 2, h, w) as (y, x) in pixels, from the pixels of the image's top left (h, w).
+    Returns (B, C, h, w). Differentiable in both. Whole displacements are exact; others are off by less than 1e-4
+    pixels at sides up to 1024 in float32, as coordinates are. Memory: the result, a grid of the displacement's size,
+    and a copy of the image padded to powers of two.
+    """
+    height, width = displacement.shape[-2:]
+    y = displacement[:, 0] + torch.arange(height, device=image.device, dtype=displacement.dtype).view(height, 1)
+    x = displacement[:, 1] + torch.arange(width, device=image.device, dtype=displacement.dtype)
+    # the library's coordinates are shares of the side: exact, and so on the right side of whole pixels, for these alone
+    padded = pad_to_power_of_two(image)
+    # (x, y), with -1 and 1 at the outer edges of the outer pixels
+    grid = torch.stack([(2 * x + 1) / padded.shape[-1] - 1, (2 * y + 1) / padded.shape[-2] - 1], dim=-1)
+    dtype = torch.promote_types(image.dtype, grid.dtype)
+    return F.grid_sample(padded.to(dtype), grid.to(dtype), padding_mode="zeros", align_corners=False)
+
+
+class Readers(NamedTuple):
+    """A table seen from the rows that are read: which taps read a row, the taps of a kernel position together.
+
+    entries (B * H * W * K * 4): positions in the flattened `TapTable.weights`, in order of row and kernel position.
+    pixels (B * H * W * K * 4): the pixel each of them belongs to.
+    starts (B * H * W * K + 1): where each row and kernel position begins in them.
+    """
+
+    entries: Tensor
+    pixels: Tensor
+    starts: Tensor
+
+    def between(self, first: int, last: int) -> Readers:
+        """Give the readers of the rows and kernel positions from `first` to `last`, with starts of their own."""
+        begin, end = int(self.starts[first]), int(self.starts[last])
+        return Readers(self.entries[begin:end], self.pixels[begin:end], self.starts[first : last + 1] - begin)
 
 
 class TapTable(NamedTuple):
@@ -17,58 +65,163 @@ class TapTable(NamedTuple):
 
     neighbours (B * H * W * K, 4): rows of the flattened (B * H * W, C) features, the four neighbours of each tap.
     weights (B * H * W * K, 4): their bilinear weights; 0 for neighbours outside the image.
+    readers: the same look-up for the backward pass; None where no gradient was wanted when the table was made.
     """
 
     neighbours: Tensor
     weights: Tensor
+    readers: Readers | None = None
 
 
 def tap_table(offsets: Tensor, kernel_size: int = 3) -> TapTable:
     """Prepare the look-up for taps at grid_k + offset_k.
 
     offsets (K, B, 2, H, W): displacement (y, x) in pixels added to tap k of the row-major kernel grid,
-    K = kernel_size ** 2. Differentiable in the offsets through the weights.
+    K = kernel_size ** 2. Differentiable in the offsets through the weights. Memory: 32 bytes for each tap of each
+    pixel; 52 more with gradients, for the backward passes of all blocks together.
     """
     taps, batch, _, height, width = offsets.shape
     if taps != kernel_size**2:
         raise ValueError(f"a {kernel_size}x{kernel_size} kernel has {kernel_size**2} taps, got offsets for {taps}")
-    device, dtype = offsets.device, offsets.dtype
-    reach = torch.arange(kernel_size, device=device, dtype=dtype) - kernel_size // 2
-    grid_y, grid_x = torch.meshgrid(reach, reach, indexing="ij")
+    kernel = torch.arange(taps, device=offsets.device)
     # (B, H, W, K): the taps of one pixel lie side by side, as the convolution sums them
-    y = offsets[:, :, 0].permute(1, 2, 3, 0) + grid_y.flatten()
-    x = offsets[:, :, 1].permute(1, 2, 3, 0) + grid_x.flatten()
-    y = y + torch.arange(height, device=device, dtype=dtype).view(1, height, 1, 1)
-    x = x + torch.arange(width, device=device, dtype=dtype).view(1, 1, width, 1)
-    # without NaN, which a network that overflows gives and which would become an address
-    top, left = y.detach().floor().nan_to_num(), x.detach().floor().nan_to_num()
-    fraction_y, fraction_x = y - top, x - left
+    y = offsets[:, :, 0].permute(1, 2, 3, 0) + (kernel // kernel_size - kernel_size // 2)
+    x = offsets[:, :, 1].permute(1, 2, 3, 0) + (kernel % kernel_size - kernel_size // 2)
+    y = y + torch.arange(height, device=offsets.device).view(height, 1, 1)
+    x = x + torch.arange(width, device=offsets.device).view(width, 1)
+    index_type = _index_type(batch * height * width * taps)  # the largest that `_readers` makes
+    rows, weights_y = _two_neighbours(y, height, index_type)
+    columns, weights_x = _two_neighbours(x, width, index_type)
+    plane = torch.arange(batch, device=offsets.device, dtype=index_type).view(batch, 1, 1, 1, 1) * (height * width)
+    neighbours = ((plane + rows * width).unsqueeze(-1) + columns.unsqueeze(-2)).view(-1, _CORNERS)
+    weights = (weights_y.unsqueeze(-1) * weights_x.unsqueeze(-2)).view(-1, _CORNERS)
+    wanted = torch.is_grad_enabled() and not torch.compiler.is_compiling()
+    return TapTable(neighbours, weights, _readers(neighbours, taps) if wanted else None)
 
-    plane = (torch.arange(batch, device=device) * (height * width)).view(batch, 1, 1, 1)
-    indices, weights = [], []
-    for step_y in (0, 1):
-        for step_x in (0, 1):
-            row, column = top + step_y, left + step_x
-            inside = (row >= 0) & (row < height) & (column >= 0) & (column < width)
-            weight = (fraction_y if step_y else 1 - fraction_y) * (fraction_x if step_x else 1 - fraction_x)
-            weights.append(torch.where(inside, weight, torch.zeros_like(weight)))
-            indices.append(plane + row.clamp(0, height - 1).long() * width + column.clamp(0, width - 1).long())
-    return TapTable(torch.stack(indices, -1).view(-1, 4), torch.stack(weights, -1).view(-1, 4))
+
+def _index_type(largest: int) -> torch.dtype:
+    """Give the index type that holds a number: half the bytes where they do, and a sort of half the time."""
+    # a compiler would have to ask the size each time, to choose
+    small = not torch.compiler.is_compiling() and largest < torch.iinfo(torch.int32).max
+    return torch.int32 if small else torch.int64
+
+
+def _two_neighbours(position: Tensor, size: int, index_type: torch.dtype) -> tuple[Tensor, Tensor]:
+    """Give the pixels before and after each position (..., 2), inside [0, size), and their linear weights."""
+    # without NaN, which a network that overflows gives and which would become an address
+    before = position.detach().floor().nan_to_num()
+    share = position - before
+    both = torch.stack([before, before + 1], dim=-1)
+    weights = torch.stack([1 - share, share], dim=-1)
+    outside = (both < 0) | (both >= size)
+    return both.clamp(0, size - 1).to(index_type), weights.masked_fill(outside, 0)
+
+
+def _readers(neighbours: Tensor, taps: int) -> Readers:
+    """Sort a table's entries by what they read."""
+    bags = len(neighbours)
+    kernel = torch.arange(taps, device=neighbours.device, dtype=neighbours.dtype)
+    read = (neighbours.view(-1, taps, _CORNERS) * taps + kernel.view(taps, 1)).flatten()
+    in_order, entries = read.sort(stable=True)
+    every = torch.arange(bags + 1, device=read.device, dtype=read.dtype)
+    starts = torch.searchsorted(in_order, every, out_int32=read.dtype == torch.int32)
+    return Readers(entries, (entries // (taps * _CORNERS)).to(read.dtype), starts)
 
 
 def deformable_depthwise(features: Tensor, kernel: Tensor, bias: Tensor | None, table: TapTable) -> Tensor:
     """Convolve each channel with its own kernel, its taps read where the table says.
 
-    features (B, C, H, W); kernel (C, 1, k, k); bias (C). Returns (B, C, H, W). Outside the image counts as 0.
-    Memory: k * k times the features for the looked-up taps, kept for the backward pass.
+    features (B, C, H, W), fastest in channels_last memory; kernel (C, 1, k, k); bias (C). Returns (B, C, H, W) in
+    channels_last memory. Outside the image counts as 0. Differentiable, once, in the features, the kernel, the bias
+    and the table's weights.
+
+    Memory: the result, and 4 MB of looked-up taps at a time. For the backward pass nothing is kept but the features
+    and the table: it looks up again, and takes the gradients of the features and of the table, and 12 MB. Compiled,
+    looked-up taps are never stored in inference; what is kept for the backward pass is the compiler's choice.
     """
     batch, channels, height, width = features.shape
     rows = features.permute(0, 2, 3, 1).reshape(-1, channels)
-    weight = table.weights.to(rows.dtype)
-    # embedding_bag sums the four neighbours without building them: no Python loop, no (4, ...) copy
-    looked_up = F.embedding_bag(table.neighbours, rows, per_sample_weights=weight, mode="sum")
-    taps = looked_up.view(batch * height * width, -1, channels)
-    convolved = (taps * kernel.flatten(1).t()).sum(dim=1)
-    if bias is not None:
-        convolved = convolved + bias
+    by_tap = kernel.flatten(1).t().contiguous()
+    bias = by_tap.new_zeros(channels) if bias is None else bias
+    if torch.compiler.is_compiling() or rows.device.type not in _HAS_BAGS:
+        convolved = _convolve_fused(rows, by_tap, bias, table)
+    else:
+        convolved = _DeformableDepthwise.apply(  # type: ignore[no-untyped-call]
+            rows, by_tap, bias, table.weights, table.neighbours, table.readers
+        )
     return convolved.view(batch, height, width, channels).permute(0, 3, 1, 2)
+
+
+def _convolve_fused(rows: Tensor, kernel: Tensor, bias: Tensor, table: TapTable) -> Tensor:
+    """Convolve in plain operations, which a compiler fuses into one loop and an export can write down."""
+    neighbours = table.neighbours.view(-1, len(kernel), _CORNERS)
+    weights = table.weights.view(-1, len(kernel), _CORNERS, 1).to(rows.dtype)
+    convolved = bias
+    for tap in range(len(kernel)):
+        corners = rows.index_select(0, neighbours[:, tap].flatten()).view(-1, _CORNERS, rows.shape[1])
+        convolved = convolved + (corners * weights[:, tap]).sum(dim=1) * kernel[tap]
+    return convolved
+
+
+def _passes(rows: Tensor, taps: int) -> Iterator[tuple[int, int]]:
+    row_bytes = taps * rows.shape[1] * rows.element_size()
+    return passes(len(rows), row_bytes, _CACHE_BYTES, rows.device)
+
+
+def _mix(looked_up: Tensor, kernel: Tensor, out: Tensor) -> Tensor:
+    """Write sum_k kernel_k * looked_up_k into `out`; looked_up (N, K, C), which is overwritten, kernel (K, C)."""
+    return torch.sum(looked_up.mul_(kernel), dim=1, out=out)
+
+
+class _DeformableDepthwise(torch.autograd.Function):
+    """Convolve rows (N, C) with a kernel (K, C), some pixels at a time; look up again for the backward pass.
+
+    With A_k the look-up of tap k and w_k its kernel, out = sum_k w_k * A_k rows. The transpose,
+    sum_k w_k * A_k^T gradient, has the same form, and the sorted table makes A_k^T a look-up too. Since
+    <gradient, out> = sum_k <w_k * rows, A_k^T gradient>, all other gradients can be had from A_k^T gradient as well.
+    """
+
+    @staticmethod
+    def forward(
+        rows: Tensor, kernel: Tensor, bias: Tensor, weights: Tensor, neighbours: Tensor, readers: Readers | None
+    ) -> Tensor:
+        taps, channels = kernel.shape
+        out = kernel.new_empty(rows.shape, dtype=torch.promote_types(rows.dtype, kernel.dtype))
+        for first, last in _passes(rows, taps):
+            bags = slice(first * taps, last * taps)
+            weight = weights[bags].to(rows.dtype)
+            # embedding_bag sums the four neighbours without building them
+            looked_up = F.embedding_bag(neighbours[bags], rows, per_sample_weights=weight, mode="sum")
+            _mix(looked_up.view(-1, taps, channels).to(out.dtype), kernel, out[first:last]).add_(bias)
+        return out
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
+        *tensors, ctx.readers = inputs
+        ctx.save_for_backward(*tensors)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
+        rows, kernel, bias, weights, neighbours = ctx.saved_tensors
+        taps, channels = kernel.shape
+        readers: Readers = ctx.readers or _readers(neighbours, taps)
+        gradient = gradient.contiguous()
+        for_rows, for_kernel = torch.empty_like(gradient), torch.zeros_like(kernel, dtype=gradient.dtype)
+        for_weights = torch.empty_like(weights) if ctx.needs_input_grad[3] else None
+        for first, last in _passes(rows, taps):
+            entries, pixels, starts = readers.between(first * taps, last * taps)
+            share = weights.view(-1)[entries].to(gradient.dtype).requires_grad_(for_weights is not None)
+            with torch.set_grad_enabled(for_weights is not None):
+                spread = F.embedding_bag(
+                    pixels, gradient, offsets=starts, per_sample_weights=share, mode="sum", include_last_offset=True
+                )
+            some = rows[first:last].to(gradient.dtype)
+            if for_weights is not None:
+                (for_share,) = torch.autograd.grad(spread, share, (some.unsqueeze(1) * kernel).view(-1, channels))
+                for_weights.view(-1).index_copy_(0, entries, for_share.to(weights.dtype))
+            spread = spread.detach().view(-1, taps, channels)
+            for_kernel += (spread * some.unsqueeze(1)).sum(dim=0)
+            _mix(spread, kernel, for_rows[first:last])
+        for_bias = gradient.sum(dim=0).to(bias.dtype)
+        return for_rows.to(rows.dtype), for_kernel.to(kernel.dtype), for_bias, for_weights, None, None

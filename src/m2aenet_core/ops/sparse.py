@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Iterator
+from typing import Any, NamedTuple
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+from torch.autograd.function import once_differentiable
+
+from m2aenet_core.ops.passes import passes
 
 _NEIGHBOURS = 9
+# the values of one tap of one pass and thread: measured, 256 kB is best at 256 and 512 channels
+_CACHE_BYTES = 1 << 18
 
 
 class KeptPixels(NamedTuple):
@@ -16,8 +22,8 @@ class KeptPixels(NamedTuple):
 
     kept (K): flat positions (b * H * W + y * W + x) of the pixels whose output is wanted.
     dilated (D): positions of the kept pixels and their 3x3 neighbours inside the image.
-    neighbours (K, 9): for each kept pixel, its 3x3 neighbours as positions within `dilated`, row-major;
-    D stands for "outside the image".
+    neighbours (9, K): for each tap of a 3x3 kernel, row-major, and each kept pixel, the position within `dilated` that
+    it reads; D stands for "outside the image".
     """
 
     kept: Tensor
@@ -31,31 +37,42 @@ def dilate(mask: Tensor) -> Tensor:
 
 
 def kept_pixels(mask: Tensor) -> KeptPixels:
-    """Prepare the positions for a hard mask (B, 1, H, W) of 0 and 1."""
+    """Prepare the positions for a hard mask (B, 1, H, W) of 0 and 1.
+
+    Memory: three maps of 8 bytes a pixel, and 88 bytes for each kept pixel. To compile it without a break, whose number
+    of results depends on the data, set `torch._dynamo.config.capture_dynamic_output_shape_ops`.
+    """
     batch, _, height, width = mask.shape
     is_kept = mask.flatten() > 0.5
     is_dilated = dilate(mask.float()).flatten() > 0.5
     kept = is_kept.nonzero().squeeze(1)
     dilated = is_dilated.nonzero().squeeze(1)
-    rank = torch.full((batch * height * width,), len(dilated), device=mask.device)
-    rank[dilated] = torch.arange(len(dilated), device=mask.device)
+    # counted, so that a compiler has no size to ask for before it knows the mask
+    rank = torch.where(is_dilated, is_dilated.cumsum(0) - 1, -1)
     # a frame of "outside" around each image, so that neighbours across a border are never taken
-    framed = F.pad(rank.view(batch, height, width), (1, 1, 1, 1), value=len(dilated)).flatten()
+    framed = F.pad(rank.view(batch, height, width), (1, 1, 1, 1), value=-1).flatten()
     image, position = kept // (height * width), kept % (height * width)
     y, x = position // width, position % width
     top_left = image * ((height + 2) * (width + 2)) + y * (width + 2) + x
     step = torch.arange(3, device=mask.device)
     steps = (step.view(3, 1) * (width + 2) + step).flatten()
-    return KeptPixels(kept, dilated, framed[top_left.unsqueeze(1) + steps])
+    neighbours = framed[steps.unsqueeze(1) + top_left]
+    return KeptPixels(kept, dilated, neighbours.where(neighbours >= 0, dilated.shape[0]))
 
 
 def gather(features: Tensor, positions: Tensor) -> Tensor:
-    """Give the features (B, C, H, W) at flat positions as rows (N, C)."""
+    """Give the features (B, C, H, W) at flat positions as rows (N, C).
+
+    Memory: the rows; a copy of the features too, unless they are in channels_last memory.
+    """
     return features.permute(0, 2, 3, 1).reshape(-1, features.shape[1]).index_select(0, positions)
 
 
 def scatter(features: Tensor, positions: Tensor, rows: Tensor) -> Tensor:
-    """Give a copy of the features (B, C, H, W) with rows (N, C) written at flat positions."""
+    """Give a copy of the features (B, C, H, W) with rows (N, C) written at flat positions, in channels_last memory.
+
+    Memory: the result; a second copy unless the features are in channels_last memory.
+    """
     batch, channels, height, width = features.shape
     flat = features.permute(0, 2, 3, 1).reshape(-1, channels).index_copy(0, positions, rows)
     return flat.view(batch, height, width, channels).permute(0, 3, 1, 2)
@@ -65,11 +82,68 @@ def depthwise_at_kept(rows: Tensor, kernel: Tensor, bias: Tensor, pixels: KeptPi
     """Convolve with a depthwise 3x3 kernel at the kept pixels.
 
     rows (D, C): values at the dilated positions; kernel (C, 1, 3, 3); bias (C). Returns (K, C).
-    Outside the image counts as 0, as zero padding does.
+    Outside the image counts as 0, as zero padding does. Differentiable, once, in the first three.
+
+    Memory: the result, a copy of the rows, and 256 kB at a time. For the backward pass the arguments alone are kept; it
+    takes the gradient of the rows, a copy of them, and 512 kB.
     """
-    padded = torch.cat([rows, rows.new_zeros(1, rows.shape[1])])
-    taps = kernel.flatten(1).t()
-    convolved = bias.expand(len(pixels.kept), -1)
+    by_tap = kernel.flatten(1).t().contiguous()
+    if torch.compiler.is_compiling():
+        return _convolve_fused(rows, by_tap, bias, pixels.neighbours)
+    return _DepthwiseAtKept.apply(rows, by_tap, bias, pixels.neighbours)  # type: ignore[no-untyped-call]
+
+
+def _with_outside(rows: Tensor) -> Tensor:
+    """Give the rows with one more, of zeros, for what lies outside the image."""
+    return torch.cat([rows, rows.new_zeros(1, rows.shape[1])])
+
+
+def _convolve_fused(rows: Tensor, kernel: Tensor, bias: Tensor, neighbours: Tensor) -> Tensor:
+    """Convolve in plain operations, which a compiler fuses into one loop."""
+    padded = _with_outside(rows)
+    convolved = bias
     for tap in range(_NEIGHBOURS):
-        convolved = torch.addcmul(convolved, padded.index_select(0, pixels.neighbours[:, tap]), taps[tap])
+        convolved = convolved + padded.index_select(0, neighbours[tap]) * kernel[tap]
     return convolved
+
+
+def _passes(rows: Tensor, count: int) -> Iterator[tuple[int, int]]:
+    return passes(count, rows.shape[1] * rows.element_size(), _CACHE_BYTES, rows.device)
+
+
+class _DepthwiseAtKept(torch.autograd.Function):
+    """Convolve rows (D, C) with a kernel (9, C), some kept pixels at a time; read again for the backward pass."""
+
+    @staticmethod
+    def forward(rows: Tensor, kernel: Tensor, bias: Tensor, neighbours: Tensor) -> Tensor:
+        padded = _with_outside(rows)
+        kept, channels = neighbours.shape[1], rows.shape[1]
+        out = rows.new_empty(kept, channels, dtype=torch.promote_types(rows.dtype, kernel.dtype))
+        for first, last in _passes(rows, kept):
+            some = out[first:last]
+            read = rows.new_empty(last - first, channels)
+            for tap in range(_NEIGHBOURS):
+                torch.index_select(padded, 0, neighbours[tap, first:last], out=read)
+                torch.addcmul(some if tap else bias, read, kernel[tap], out=some)
+        return out
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Tensor, ...], output: Tensor) -> None:
+        ctx.save_for_backward(*inputs)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
+        rows, kernel, bias, neighbours = ctx.saved_tensors
+        padded = _with_outside(rows.to(gradient.dtype))
+        for_rows, for_kernel = torch.zeros_like(padded), torch.zeros_like(kernel, dtype=gradient.dtype)
+        for first, last in _passes(gradient, len(gradient)):
+            some = gradient[first:last]
+            product = torch.empty_like(some)
+            for tap in range(_NEIGHBOURS):
+                read = neighbours[tap, first:last]
+                for_rows.index_add_(0, read, torch.mul(some, kernel[tap], out=product))
+                torch.index_select(padded, 0, read, out=product)
+                for_kernel[tap] += product.mul_(some).sum(dim=0)
+        for_bias = gradient.sum(dim=0).to(bias.dtype)
+        return for_rows[:-1].to(rows.dtype), for_kernel.to(kernel.dtype), for_bias, None

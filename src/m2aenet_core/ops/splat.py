@@ -2,38 +2,27 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor
+from torch.autograd.function import once_differentiable
+
+from m2aenet_core.ops.padding import pad_to_power_of_two
+from m2aenet_core.ops.sampling import look_up
+
+# what leaves the image falls into a frame of so many pixels around it, which is cut off in the end
+_FRAME = 2
 
 
 def splat(image: Tensor, displacement: Tensor) -> tuple[Tensor, Tensor]:
     """Give the sum of splatted values and the sum of bilinear weights that fell on each pixel.
 
     image (B, C, H, W); displacement (B, 2, H, W) as (y, x) in pixels. Returns (B, C, H, W) and (B, 1, H, W).
-    What falls outside the image is lost. Differentiable in both arguments. Memory: four index maps and
-    (C + 1) values for each of the four corners, one corner at a time.
+    What falls outside the image is lost. Differentiable, once, in both arguments. Memory: five times the C + 1 planes
+    of the result, and four maps of one value; for the backward pass the arguments alone are kept, and it takes as much.
     """
-    batch, channels, height, width = image.shape
-    rows = torch.arange(height, device=image.device, dtype=displacement.dtype).view(1, height, 1)
-    columns = torch.arange(width, device=image.device, dtype=displacement.dtype).view(1, 1, width)
-    y, x = rows + displacement[:, 0], columns + displacement[:, 1]
-    # without NaN, which a network that overflows gives and which would become an address
-    top, left = y.detach().floor().nan_to_num(), x.detach().floor().nan_to_num()
-    fraction_y, fraction_x = y - top, x - left
-
-    values = torch.cat([image, torch.ones_like(image[:, :1])], dim=1).flatten(2).transpose(1, 2)
-    plane = (torch.arange(batch, device=image.device) * (height * width)).view(batch, 1, 1)
-    total = values.new_zeros(batch * height * width, channels + 1)
-    for step_y in (0, 1):
-        for step_x in (0, 1):
-            row, column = top + step_y, left + step_x
-            inside = (row >= 0) & (row < height) & (column >= 0) & (column < width)
-            weight = (fraction_y if step_y else 1 - fraction_y) * (fraction_x if step_x else 1 - fraction_x)
-            weight = torch.where(inside, weight, torch.zeros_like(weight))
-            index = plane + row.clamp(0, height - 1).long() * width + column.clamp(0, width - 1).long()
-            total = total.index_add(0, index.flatten(), (values * weight.flatten(1).unsqueeze(-1)).flatten(0, 1))
-    total = total.view(batch, height, width, channels + 1).permute(0, 3, 1, 2)
-    return total[:, :channels], total[:, channels:]
+    return _splat_all(image, displacement.unsqueeze(0))
 
 
 def reblur(sharp: Tensor, offsets: Tensor) -> Tensor:
@@ -41,10 +30,88 @@ def reblur(sharp: Tensor, offsets: Tensor) -> Tensor:
 
     offsets (N, B, 2, H, W): displacement (y, x) in pixels at N instants. The sum over instants of the splatted
     image is divided by the sum of the splatted weights. Zero displacement gives the image itself; the instant
-    at mid-exposure has zero displacement, so no pixel stays without weight.
+    at mid-exposure has zero displacement, so no pixel stays without weight. Differentiable, once, in both arguments.
+    Memory: as `splat`, for one instant at a time, whatever their number.
     """
-    value_sum, weight_sum = splat(sharp, offsets[0])
-    for offset in offsets[1:]:
-        value, weight = splat(sharp, offset)
-        value_sum, weight_sum = value_sum + value, weight_sum + weight
-    return value_sum / weight_sum.clamp_min(torch.finfo(sharp.dtype).eps)
+    values, weights = _splat_all(sharp, offsets)
+    return values / weights.clamp_min(torch.finfo(values.dtype).eps)
+
+
+def _splat_all(image: Tensor, offsets: Tensor) -> tuple[Tensor, Tensor]:
+    if torch.compiler.is_compiling():
+        return _add_up(image, offsets)
+    values, weights = _Splat.apply(image, offsets)  # type: ignore[no-untyped-call]
+    return values, weights
+
+
+def _add_up(image: Tensor, offsets: Tensor) -> tuple[Tensor, Tensor]:
+    """Give the sums of values and of weights over displacements (N, B, 2, H, W)."""
+    batch, channels, height, width = image.shape
+    framed_height, framed_width = height + 2 * _FRAME, width + 2 * _FRAME
+    planes = _with_weights(image).to(torch.promote_types(image.dtype, offsets.dtype))
+    total = planes.new_zeros(channels + 1, batch * framed_height * framed_width)
+    for displacement in offsets:
+        corner, share_y, share_x = _top_left(displacement)
+        # a plane for each channel: one index serves all of them, and threads share them out
+        index = corner.expand(channels + 1, -1)
+        for step_y, weight_y in ((0, 1 - share_y), (framed_width, share_y)):
+            for step_x, weight_x in ((0, 1 - share_x), (1, share_x)):
+                total[:, step_y + step_x :].scatter_add_(1, index, planes * (weight_y * weight_x))
+    inside = slice(_FRAME, -_FRAME)
+    total = total.view(channels + 1, batch, framed_height, framed_width)[:, :, inside, inside].transpose(0, 1)
+    return total[:, :channels].contiguous(), total[:, channels:].contiguous()
+
+
+def _with_weights(image: Tensor) -> Tensor:
+    """Give the image (B, C, H, W) as planes (C + 1, B * H * W), the last of them 1: what the weights are sums of."""
+    return torch.cat([image, torch.ones_like(image[:, :1])], dim=1).transpose(0, 1).flatten(1)
+
+
+def _top_left(displacement: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Give the first of the four pixels that each source pixel falls on, in flat framed planes, and its shares (y, x).
+
+    Each is (B * H * W). The others are one to the right, one row below, and both.
+    """
+    batch, _, height, width = displacement.shape
+    device, dtype = displacement.device, displacement.dtype
+    y = displacement[:, 0] + torch.arange(height, device=device, dtype=dtype).view(height, 1)
+    x = displacement[:, 1] + torch.arange(width, device=device, dtype=dtype)
+    # without NaN, which a network that overflows gives and which would become an address
+    top, left = y.detach().floor().nan_to_num(), x.detach().floor().nan_to_num()
+    row, column = top.clamp(-_FRAME, height).long() + _FRAME, left.clamp(-_FRAME, width).long() + _FRAME
+    plane = torch.arange(batch, device=device).view(batch, 1, 1) * (height + 2 * _FRAME)
+    corner = (plane + row) * (width + 2 * _FRAME) + column
+    return corner.flatten(), (y - top).flatten(), (x - left).flatten()
+
+
+class _Splat(torch.autograd.Function):
+    """Splat without keeping anything but the arguments.
+
+    Splatting is the transpose of looking up: <gradient, splat(image, d)> = <look_up(gradient, d), image>. So the
+    gradient of the image is a look-up, and that of the displacement is the look-up's own.
+    """
+
+    @staticmethod
+    def forward(image: Tensor, offsets: Tensor) -> tuple[Tensor, Tensor]:
+        return _add_up(image, offsets)
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Tensor, Tensor], output: tuple[Tensor, Tensor]) -> None:
+        ctx.save_for_backward(*inputs)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, for_values: Tensor, for_weights: Tensor) -> tuple[Tensor, Tensor | None]:
+        image, offsets = ctx.saved_tensors
+        gradient = pad_to_power_of_two(torch.cat([for_values, for_weights], dim=1))  # once, for all instants
+        source = torch.cat([image, torch.ones_like(image[:, :1])], dim=1).to(gradient.dtype)
+        for_image = torch.zeros_like(for_values)
+        for_offsets = torch.empty_like(offsets) if ctx.needs_input_grad[1] else None
+        for instant, displacement in enumerate(offsets):
+            moved = displacement.detach().requires_grad_(for_offsets is not None)
+            with torch.set_grad_enabled(for_offsets is not None):
+                looked_up = look_up(gradient, moved)
+            if for_offsets is not None:
+                (for_offsets[instant],) = torch.autograd.grad(looked_up, moved, source)
+            for_image += looked_up.detach()[:, :-1]
+        return for_image.to(image.dtype), for_offsets
