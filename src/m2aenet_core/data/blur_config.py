@@ -69,6 +69,33 @@ class MadeBlurConfig:
     halved_colour_share: float = 0.0
     """Share of the compressed samples whose colour is stored at half the resolution (4:2:0)."""
 
+    @classmethod
+    def like_photos(cls) -> MadeBlurConfig:
+        """Give the values whose samples come nearest to real photos with local blur, as compared by eye and figures."""
+        return cls(
+            path_px=(3.0, 44.0),
+            object_px=(36, 400),
+            objects=3,
+            spin_deg=10.0,
+            growth=0.05,
+            quarter_turns=False,
+            same_photo_share=0.4,
+            occluder_share=0.1,
+            still_share=0.2,
+            shake_share=0.2,
+            shake_px=(2.0, 28.0),
+            shake_zoom=0.015,
+            panning_share=0.4,
+            defocus_share=0.25,
+            highlight_share=0.12,
+            soft_share=0.5,
+            sensor_noise_share=0.5,
+            tone_share=0.5,
+            jpeg_share=0.5,
+            jpeg_quality=(65, 97),
+            halved_colour_share=0.7,
+        )
+
     def __post_init__(self) -> None:
         """Raise InputError for what cannot be."""
         for item in dataclasses.fields(self):
