@@ -17,7 +17,7 @@ from tqdm import tqdm
 
 from m2aenet_core.atomic import write_together
 from m2aenet_core.device import resolve_device
-from m2aenet_core.evaluation.config import EvaluateConfig, gather_lists
+from m2aenet_core.evaluation.config import EvaluateConfig, split_at_commas
 from m2aenet_core.evaluation.contender import Contender, make_contenders
 from m2aenet_core.evaluation.figures import curves_png, roc_png
 from m2aenet_core.evaluation.partial import PartialScores, ScoredPhoto
@@ -162,7 +162,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     def run() -> None:
         arguments = list(sys.argv[1:] if argv is None else argv)
         about = "Score models on pairs of blurred and sharp photos, or on blur made from sharp photos."
-        config = parse_options(EvaluateConfig, "m2aenet evaluate", about, gather_lists(arguments))
+        config = parse_options(EvaluateConfig, "m2aenet evaluate", about, split_at_commas(arguments))
         try:
             evaluate(config, ["m2aenet", "evaluate", *arguments])
         except KeyboardInterrupt:

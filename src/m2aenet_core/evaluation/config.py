@@ -11,8 +11,8 @@ from m2aenet_core.data.whole_photos import WholePhotosConfig
 from m2aenet_core.deblurrer import check_threshold
 from m2aenet_core.errors import InputError
 
-# flags that may be given several times, and what parts several values at once, if anything does
-_LISTS = {"--model": "", "--execution": ",", "--thresholds": ","}
+# flags whose values may be parted by commas
+_LISTS = ("--execution", "--thresholds")
 
 
 @dataclass(frozen=True)
@@ -59,24 +59,21 @@ class EvaluateConfig(WholePhotosConfig):
             raise InputError("limit and sheet_rows count photos; give at least 1")
 
 
-def gather_lists(arguments: Sequence[str]) -> list[str]:
-    """Give arguments in which each flag of `_LISTS` stands once, with a JSON list; a value that is one stays."""
+def split_at_commas(arguments: Sequence[str]) -> list[str]:
+    """Give arguments in which each flag of `_LISTS` stands once, with all of its values as a JSON list."""
     rest: list[str] = []
     values: dict[str, list[str]] = {}
-    words = iter(arguments)
-    for word in words:
-        flag, equals, value = word.partition("=")
-        if flag not in _LISTS:
+    flag = ""
+    for word in arguments:
+        text = word
+        if word.startswith("-"):
+            flag, _, text = word.partition("=")
+        if flag in _LISTS:
+            values.setdefault(flag, []).extend(each.strip("[]'\" ") for each in text.split(",") if each)
+        else:
             rest.append(word)
-            continue
-        value = value if equals else next(words, "")
-        if value.startswith("["):
-            rest += [flag, value]
-            continue
-        separator = _LISTS[flag]
-        values.setdefault(flag, []).extend(value.split(separator) if separator else [value])
-    for flag, given in values.items():
-        rest += [flag, json.dumps([_number_or_text(value) for value in given])]
+    for name, given in values.items():
+        rest += [name, json.dumps([_number_or_text(value) for value in given])]
     return rest
 
 

@@ -5,21 +5,23 @@ from __future__ import annotations
 import pytest
 
 from m2aenet_core.errors import InputError
-from m2aenet_core.evaluation.config import EvaluateConfig, gather_lists
+from m2aenet_core.evaluation.config import EvaluateConfig, split_at_commas
 
 
 @pytest.mark.parametrize(
     ("given", "expected"),
     [
-        (["--model", "a", "--out", "o", "--model=b,c"], ["--out", "o", "--model", '["a", "b,c"]']),
         (["--execution", "exact,adaptive"], ["--execution", '["exact", "adaptive"]']),
-        (["--thresholds", "0.1,0.5", "--thresholds", "0.9"], ["--thresholds", "[0.1, 0.5, 0.9]"]),
-        (["--model", '["a"]', "--data", "d"], ["--model", '["a"]', "--data", "d"]),
-        (["--data", "d"], ["--data", "d"]),
+        (["--execution=exact", "--out", "o", "--execution=dense"], ["--out", "o", "--execution", '["exact", "dense"]']),
+        (["--thresholds", "0.1,0.5", "0.9"], ["--thresholds", "[0.1, 0.5, 0.9]"]),
+        (["--thresholds", "0.1, 0.5", "--data", "d"], ["--data", "d", "--thresholds", "[0.1, 0.5]"]),
+        (["--thresholds", "[0.1, 0.5]", "--data", "d"], ["--data", "d", "--thresholds", "[0.1, 0.5]"]),
+        (["--execution", '["exact"]', "-o", "d"], ["-o", "d", "--execution", '["exact"]']),
+        (["--model", "a,b", "--model", "c", "-o", "d"], ["--model", "a,b", "--model", "c", "-o", "d"]),
     ],
 )
 def test_several_values_become_a_list(given: list[str], expected: list[str]) -> None:
-    assert gather_lists(given) == expected
+    assert split_at_commas(given) == expected
 
 
 @pytest.mark.parametrize(
