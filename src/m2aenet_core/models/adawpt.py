@@ -206,7 +206,11 @@ class AdaWPTStage(nn.Module):
         is_predicted: whether the masks come from the stage's predictors.
         """
         count = height * width // self.window**2
-        kept = [float(count)] * len(self.shifts) if masks is None else [count * float(mask.mean()) for mask in masks]
+        kept = (
+            [float(count)] * len(self.shifts)
+            if masks is None
+            else [float(mask.double().sum()) / len(mask) for mask in masks]
+        )
         each = attention_macs(self.channels, self.window) + leff_macs(self.channels, self.hidden, self.window)
         blocks = len(self.shifts) - 1 if only_decide else len(self.blocks)
         predictors = len(self.shifts) * confidence_macs(self.channels, height * width) if is_predicted else 0
@@ -217,7 +221,9 @@ def _restore_windows(block: nn.Module, rows: Tensor, windows: ActiveWindows, dra
     """Give the features (B, H, W, C) with a block computed at the active windows, in place without gradients."""
     channels = rows.shape[-1]
     flat = rows.view(-1, channels)
-    for part in windows.split(max(1, pixels_at_once(flat) // windows.pixels.shape[1])):
+    # each image's random numbers are drawn for all of its windows together
+    at_once = len(windows.pixels) if draws is not None else pixels_at_once(flat) // windows.pixels.shape[1]
+    for part in windows.split(max(1, at_once)):
         # one look-up shifts, cuts into windows and leaves out what is pruned
         pixels = part.pixels.flatten()
         tokens = flat.index_select(0, pixels).view(*part.pixels.shape, channels)
