@@ -28,8 +28,9 @@ def look_up(image: Tensor, displacement: Tensor) -> Tensor:
 
     image (B, C, H, W); displacement (B, 2, h, w) as (y, x) in pixels, from the pixels of the image's top left (h, w).
     Returns (B, C, h, w). Differentiable in both. Whole displacements are exact; others are off by less than 1e-4
-    pixels at sides up to 1024 in float32, as coordinates are. Memory: the result, a grid of the displacement's size,
-    and a copy of the image padded to powers of two.
+    pixels at sides up to 1024 in float32, as coordinates are.
+
+    Memory: the result and twice the displacement; at sides that are no powers of two a padded copy of the image.
     """
     height, width = displacement.shape[-2:]
     y = displacement[:, 0] + torch.arange(height, device=image.device, dtype=displacement.dtype).view(height, 1)
@@ -77,8 +78,10 @@ def tap_table(offsets: Tensor, kernel_size: int = 3) -> TapTable:
     """Prepare the look-up for taps at grid_k + offset_k.
 
     offsets (K, B, 2, H, W): displacement (y, x) in pixels added to tap k of the row-major kernel grid,
-    K = kernel_size ** 2. Differentiable in the offsets through the weights. Memory: 32 bytes for each tap of each
-    pixel; 52 more with gradients, for the backward passes of all blocks together.
+    K = kernel_size ** 2. Differentiable in the offsets through the weights.
+
+    Memory: 32 bytes for each tap of each pixel, 72 while it is made. With gradients 104, which serve the backward
+    passes of all blocks together, and 196 while it is made.
     """
     taps, batch, _, height, width = offsets.shape
     if taps != kernel_size**2:
@@ -89,7 +92,7 @@ def tap_table(offsets: Tensor, kernel_size: int = 3) -> TapTable:
     x = offsets[:, :, 1].permute(1, 2, 3, 0) + (kernel % kernel_size - kernel_size // 2)
     y = y + torch.arange(height, device=offsets.device).view(height, 1, 1)
     x = x + torch.arange(width, device=offsets.device).view(width, 1)
-    index_type = _index_type(batch * height * width * taps)  # the largest that `_readers` makes
+    index_type = _index_type(batch * height * width * taps * _CORNERS)  # the largest that `_readers` makes
     rows, weights_y = _two_neighbours(y, height, index_type)
     columns, weights_x = _two_neighbours(x, width, index_type)
     plane = torch.arange(batch, device=offsets.device, dtype=index_type).view(batch, 1, 1, 1, 1) * (height * width)
@@ -135,13 +138,18 @@ def deformable_depthwise(features: Tensor, kernel: Tensor, bias: Tensor | None, 
     channels_last memory. Outside the image counts as 0. Differentiable, once, in the features, the kernel, the bias
     and the table's weights.
 
-    Memory: the result, and 4 MB of looked-up taps at a time. For the backward pass nothing is kept but the features
-    and the table: it looks up again, and takes the gradients of the features and of the table, and 12 MB. Compiled,
-    looked-up taps are never stored in inference; what is kept for the backward pass is the compiler's choice.
+    Memory: the result, and 2 MB for each thread. For the backward pass nothing is kept but the features and the table:
+    it looks up again, and takes the gradients and 3 MB for each thread. Features in other than channels_last memory are
+    copied first. Compiled, looked-up taps are not stored in inference; what is kept for the backward pass is the
+    compiler's choice.
     """
     batch, channels, height, width = features.shape
-    rows = features.permute(0, 2, 3, 1).reshape(-1, channels)
+    rows = features.permute(0, 2, 3, 1).reshape(-1, channels).contiguous()
     by_tap = kernel.flatten(1).t().contiguous()
+    if len(table.neighbours) != len(rows) * len(by_tap):
+        raise ValueError(
+            f"the table holds {len(table.neighbours)} taps, but {len(rows)} pixels have {len(by_tap)} each"
+        )
     bias = by_tap.new_zeros(channels) if bias is None else bias
     if torch.compiler.is_compiling() or rows.device.type not in _HAS_BAGS:
         convolved = _convolve_fused(rows, by_tap, bias, table)

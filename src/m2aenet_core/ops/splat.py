@@ -19,8 +19,10 @@ def splat(image: Tensor, displacement: Tensor) -> tuple[Tensor, Tensor]:
     """Give the sum of splatted values and the sum of bilinear weights that fell on each pixel.
 
     image (B, C, H, W); displacement (B, 2, H, W) as (y, x) in pixels. Returns (B, C, H, W) and (B, 1, H, W).
-    What falls outside the image is lost. Differentiable, once, in both arguments. Memory: five times the C + 1 planes
-    of the result, and four maps of one value; for the backward pass the arguments alone are kept, and it takes as much.
+    What falls outside the image is lost. Differentiable, once, in both arguments.
+
+    Memory: 3 C + 12 values for each pixel, the result among them. For the backward pass the arguments alone are kept;
+    it takes as much beside the gradients, and at sides that are no powers of two a padded copy of the result's.
     """
     return _splat_all(image, displacement.unsqueeze(0))
 
@@ -31,7 +33,9 @@ def reblur(sharp: Tensor, offsets: Tensor) -> Tensor:
     offsets (N, B, 2, H, W): displacement (y, x) in pixels at N instants. The sum over instants of the splatted
     image is divided by the sum of the splatted weights. Zero displacement gives the image itself; the instant
     at mid-exposure has zero displacement, so no pixel stays without weight. Differentiable, once, in both arguments.
-    Memory: as `splat`, for one instant at a time, whatever their number.
+
+    Memory: 3 C + 16 values for each pixel, whatever the number of instants. For the backward pass the arguments alone
+    are kept; it takes 5 C + 10 beside the gradients, and at sides that are no powers of two a padded copy as `splat`.
     """
     values, weights = _splat_all(sharp, offsets)
     return values / weights.clamp_min(torch.finfo(values.dtype).eps)

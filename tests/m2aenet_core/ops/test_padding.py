@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from m2aenet_core.ops.padding import pad_to_multiple, round_up
+from m2aenet_core.ops.padding import pad_to_multiple, pad_to_power_of_two, round_up
 
 
 @pytest.mark.parametrize(
@@ -35,3 +35,12 @@ def test_replicate_padding_repeats_the_last_row_and_column() -> None:
 def test_an_image_that_fits_is_returned_as_it_is() -> None:
     image = torch.rand(1, 3, 32, 16)
     assert pad_to_multiple(image, 16) is image
+
+
+@pytest.mark.parametrize(("size", "power"), [(1, 1), (2, 2), (3, 4), (720, 1024), (1024, 1024), (1025, 2048)])
+def test_padding_to_a_power_of_two_adds_zeros(size: int, power: int) -> None:
+    image = torch.rand(1, 2, 3, size)
+    padded = pad_to_power_of_two(image)
+    assert padded.shape == (1, 2, 4, power)
+    assert torch.equal(padded[..., :3, :size], image)
+    assert padded.sum() == pytest.approx(image.sum().item(), rel=1e-5)

@@ -5,6 +5,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from m2aenet_core.ops import sparse
 from m2aenet_core.ops.sparse import depthwise_at_kept, dilate, gather, kept_pixels, scatter
 
 HEIGHT, WIDTH = 9, 11
@@ -99,9 +100,60 @@ def test_nothing_leaks_from_one_image_of_a_batch_into_the_next() -> None:
     assert torch.equal(scatter(features, pixels.kept, sums)[0, 0], torch.zeros(HEIGHT, WIDTH))
 
 
-def test_gradients_flow_through_the_pruned_convolution() -> None:
+@pytest.fixture(params=[None, 1, 100], ids=["one pass", "a pass for each pixel", "several passes"])
+def _passes(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """So tiny a convolution is one pass; with a smaller cache it is many."""
+    if request.param is not None:
+        monkeypatch.setattr(sparse, "_CACHE_BYTES", request.param)
+
+
+@pytest.mark.usefixtures("_passes")
+def test_gradients_are_right_in_rows_kernel_and_bias() -> None:
     pixels = kept_pixels((torch.rand(1, 1, 4, 5) > 0.5).float())
     rows = torch.randn(len(pixels.dilated), 2, dtype=torch.float64, requires_grad=True)
     kernel = torch.randn(2, 1, 3, 3, dtype=torch.float64, requires_grad=True)
     bias = torch.randn(2, dtype=torch.float64, requires_grad=True)
     assert torch.autograd.gradcheck(lambda *inputs: depthwise_at_kept(*inputs, pixels), (rows, kernel, bias))
+
+
+def test_gradients_flow_through_gather_and_scatter() -> None:
+    pixels = kept_pixels((torch.rand(2, 1, 4, 5) > 0.5).float())
+    features = torch.randn(2, 3, 4, 5, dtype=torch.float64, requires_grad=True)
+    rows = torch.randn(len(pixels.kept), 3, dtype=torch.float64, requires_grad=True)
+    assert torch.autograd.gradcheck(lambda features: gather(features, pixels.kept), (features,))
+    assert torch.autograd.gradcheck(lambda features, rows: scatter(features, pixels.kept, rows), (features, rows))
+
+
+@pytest.mark.usefixtures("_passes")
+def test_pruned_gradients_are_those_of_the_dense_convolution_of_what_is_kept(mask: Tensor) -> None:
+    leaves = [
+        torch.randn(len(mask), 4, HEIGHT, WIDTH, dtype=torch.float64, requires_grad=True),
+        torch.randn(4, 1, 3, 3, dtype=torch.float64, requires_grad=True),
+        torch.randn(4, dtype=torch.float64, requires_grad=True),
+    ]
+    features, kernel, bias = leaves
+    pixels = kept_pixels(mask)
+    pruned = depthwise_at_kept(gather(features, pixels.dilated), kernel, bias, pixels)
+    dense = gather(F.conv2d(features, kernel, bias, padding=1, groups=4), pixels.kept)
+    upstream = torch.randn_like(dense)
+    found, expected = (torch.autograd.grad(each, leaves, upstream) for each in (pruned, dense))
+    for one, other in zip(found, expected, strict=True):
+        torch.testing.assert_close(one, other)
+
+
+def test_a_second_derivative_is_refused_instead_of_wrong() -> None:
+    pixels = kept_pixels(blob())
+    rows = torch.randn(len(pixels.dilated), 2, requires_grad=True)
+    convolved = depthwise_at_kept(rows, torch.randn(2, 1, 3, 3), torch.randn(2), pixels)
+    (gradient,) = torch.autograd.grad(convolved.square().sum(), rows, create_graph=True)
+    with pytest.raises(RuntimeError, match="once_differentiable"):
+        gradient.sum().backward()
+
+
+def test_neighbours_are_named_tap_by_tap() -> None:
+    mask = torch.zeros(1, 1, 3, 3)
+    mask[0, 0, 0, 1] = 1
+    pixels = kept_pixels(mask)
+    assert pixels.kept.tolist() == [1]
+    assert pixels.dilated.tolist() == [0, 1, 2, 3, 4, 5]
+    assert pixels.neighbours.squeeze(1).tolist() == [6, 6, 6, 0, 1, 2, 3, 4, 5]

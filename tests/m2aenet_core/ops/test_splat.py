@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from m2aenet_core.models.trajectory import quadratic_trajectory
+from m2aenet_core.ops.sampling import look_up
 from m2aenet_core.ops.splat import reblur, splat
 
 
@@ -109,3 +110,72 @@ def test_a_displacement_that_is_no_number_is_no_address(value: float) -> None:
     values, _ = splat(image, displacement)
     assert torch.equal(values[1], image[1])
     assert torch.equal(values[0, :, 3:], image[0, :, 3:])
+
+
+def test_splatting_is_the_transpose_of_looking_up() -> None:
+    image, gradient = torch.rand(2, 3, 7, 9, dtype=torch.float64), torch.rand(2, 3, 7, 9, dtype=torch.float64)
+    displacement = torch.randn(2, 2, 7, 9, dtype=torch.float64) * 4
+    values, weights = splat(image, displacement)
+    torch.testing.assert_close((values * gradient).sum(), (image * look_up(gradient, displacement)).sum())
+    torch.testing.assert_close(weights.sum(), look_up(torch.ones_like(weights), displacement).sum())
+
+
+def test_random_displacements_agree_with_the_sum_written_out() -> None:
+    image, displacement = torch.rand(2, 2, 5, 6, dtype=torch.float64), torch.randn(2, 2, 5, 6, dtype=torch.float64) * 3
+    expected = torch.zeros(2, 3, 5, 6, dtype=torch.float64)
+    for b, y, x in torch.cartesian_prod(torch.arange(2), torch.arange(5), torch.arange(6)).tolist():
+        to_y, to_x = y + displacement[b, 0, y, x].item(), x + displacement[b, 1, y, x].item()
+        for row in (math.floor(to_y), math.floor(to_y) + 1):
+            for column in (math.floor(to_x), math.floor(to_x) + 1):
+                if 0 <= row < 5 and 0 <= column < 6:
+                    weight = (1 - abs(to_y - row)) * (1 - abs(to_x - column))
+                    expected[b, :2, row, column] += weight * image[b, :, y, x]
+                    expected[b, 2, row, column] += weight
+    torch.testing.assert_close(torch.cat(splat(image, displacement), dim=1), expected)
+
+
+@pytest.mark.parametrize("wanted", ["image", "displacement"])
+def test_gradients_are_right_where_only_one_is_wanted(wanted: str) -> None:
+    image = torch.rand(1, 2, 4, 5, dtype=torch.float64, requires_grad=wanted == "image")
+    displacement = torch.randint(-2, 3, (1, 2, 4, 5)) + 0.2 + 0.6 * torch.rand(1, 2, 4, 5, dtype=torch.float64)
+    displacement.requires_grad_(wanted == "displacement")
+    assert torch.autograd.gradcheck(splat, (image, displacement))
+
+
+@pytest.mark.parametrize("side", [30, 600])
+def test_without_motion_the_gradient_is_the_step_to_the_next_pixel(side: int) -> None:
+    """Whole pixels have a kink; everywhere the same side of it counts, or training would start with noise."""
+    image, gradient = torch.rand(1, 1, side, side), torch.rand(1, 1, side, side)
+    displacement = torch.zeros(1, 2, side, side, requires_grad=True)
+    (splat(image, displacement)[0] * gradient).sum().backward()
+    assert displacement.grad is not None
+    next_row, next_column = torch.zeros_like(gradient), torch.zeros_like(gradient)
+    next_row[..., :-1, :], next_column[..., :-1] = gradient[..., 1:, :], gradient[..., 1:]
+    expected = torch.cat([next_row - gradient, next_column - gradient], dim=1) * image
+    torch.testing.assert_close(displacement.grad, expected)
+
+
+@pytest.mark.parametrize("instants", [1, 9])
+def test_nothing_is_kept_for_the_backward_pass_but_the_arguments(instants: int) -> None:
+    sharp = torch.rand(1, 3, 8, 8, requires_grad=True)
+    offsets = torch.zeros(instants, 1, 2, 8, 8, requires_grad=True)
+    kept: list[torch.Tensor] = []
+
+    def keep(tensor: torch.Tensor) -> torch.Tensor:
+        kept.append(tensor)
+        return tensor
+
+    with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
+        reblur(sharp, offsets)
+    new = [tensor for tensor in kept if tensor.data_ptr() not in (sharp.data_ptr(), offsets.data_ptr())]
+    # the two sums, for their quotient, and which weights were large enough to divide by
+    assert len(new) < len(kept)
+    assert sum(tensor.numel() for tensor in new) <= 8 * 8 * (3 + 1 + 1)
+
+
+def test_a_second_derivative_is_refused_instead_of_wrong() -> None:
+    image = torch.rand(1, 2, 5, 6, requires_grad=True)
+    values, _ = splat(image, displaced(0.25, 0.5, (1, 2, 5, 6)))
+    (gradient,) = torch.autograd.grad(values.square().sum(), image, create_graph=True)
+    with pytest.raises(RuntimeError, match="once_differentiable"):
+        gradient.sum().backward()
