@@ -55,18 +55,29 @@ class Layer(NamedTuple):
     canvas (B, 4, S1, S2): linear light times alpha, and alpha; at mid-exposure a canvas pixel is an image pixel.
     paths: how they move in the scene, each about its canvas's centre. turn (B, 2, 2): from the image at mid-exposure
     onto the canvas, both counted from that centre. is_followed (B): the camera's motion does not move it.
+    half_px (B): half the side of what the canvas holds around its centre; 0 where a sample has no such thing.
     """
 
     canvas: Tensor
     paths: Paths
     turn: Array
     is_followed: NDArray[np.bool_]
+    half_px: Array
 
     @classmethod
     def upright(cls, canvas: Tensor, paths: Paths) -> Layer:
         """Give a layer that is not turned, and that the camera moves like all else."""
         batch = len(canvas)
-        return cls(canvas, paths, np.broadcast_to(np.eye(2), (batch, 2, 2)), np.zeros(batch, bool))
+        half = np.full(batch, max(canvas.shape[-2:]) / 2)
+        return cls(canvas, paths, np.broadcast_to(np.eye(2), (batch, 2, 2)), np.zeros(batch, bool), half)
+
+    def of(self, rows: Sequence[int]) -> Layer:
+        """Give the things of some samples."""
+        if list(rows) == list(range(len(self.canvas))):
+            return self
+        index = to_device(torch.tensor(rows), self.canvas.device)
+        paths = Paths(*(values[rows] for values in self.paths))
+        return Layer(self.canvas[index], paths, self.turn[rows], self.is_followed[rows], self.half_px[rows])
 
     def moves(self, camera: Paths | None, times: Array) -> Affine:
         """Give where the image's points of mid-exposure are at times (B, N)."""
@@ -179,8 +190,12 @@ def _summed(frames: Tensor, shares: Tensor | None) -> Tensor:
 
 
 def _reach(layer: Layer, moves: Affine) -> Window:
-    half = max(layer.canvas.shape[-2:]) / 2 + 1
-    corners = np.array([[-1, -1], [-1, 1], [1, -1], [1, 1]]) * half + layer.paths.centre[:, None]
-    places = np.einsum("bnij,bkj->bnki", moves.matrix, corners) + moves.offset[:, :, None]
+    there = layer.half_px > 0
+    if not there.any():
+        return Window(0, 0, 0, 0)
+    # a pixel more, for interpolation
+    corners = np.array([[-1, -1], [-1, 1], [1, -1], [1, 1]]) * (layer.half_px[there, None, None] + 1)
+    points = corners + layer.paths.centre[there, None]
+    places = np.einsum("bnij,bkj->bnki", moves.matrix[there], points) + moves.offset[there][:, :, None]
     low, high = np.floor(places.min(axis=(0, 1, 2))), np.ceil(places.max(axis=(0, 1, 2))) + 1
     return Window(int(low[0]), int(high[0]), int(low[1]), int(high[1]))

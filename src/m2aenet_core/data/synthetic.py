@@ -5,6 +5,7 @@ Every sample has a number; (seed, number) decides it alone, whatever the batch i
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -14,14 +15,14 @@ from torch import Tensor
 from m2aenet_core.data.blur_config import MadeBlurConfig
 from m2aenet_core.data.camera_response import develop
 from m2aenet_core.data.draw_sample import Pool, draw_sample
-from m2aenet_core.data.draws import ObjectDraw, RigidPath, SampleDraw, Turn
+from m2aenet_core.data.draws import Box, ObjectDraw, RigidPath, SampleDraw, Turn
 from m2aenet_core.data.folder import Pixels
 from m2aenet_core.data.layers import Layer
 from m2aenet_core.data.light import levels_to_linear
 from m2aenet_core.data.optics import brighten_highlights, defocus_scenes
 from m2aenet_core.data.paths import Paths, turned
 from m2aenet_core.data.pixel_bank import PixelBank
-from m2aenet_core.data.render import expose_light
+from m2aenet_core.data.render import Exposure, expose_light
 from m2aenet_core.data.sample import Batch
 from m2aenet_core.data.shapes import object_canvases
 from m2aenet_core.ops.resample import Kernel, axis_weights, resample_levels
@@ -34,7 +35,7 @@ class MadeBlur:
     """An endless, numbered source of samples made from photos and, if there are any, cut-outs.
 
     On a CPU samples are rendered one at a time, which is what its caches like, and a sample is the same bit for bit
-    in any batch. On a GPU those that are alike are rendered together: the same batch is the same bit for bit, and a
+    in any batch. On a GPU those of a batch are rendered together: the same batch is the same bit for bit, and a
     sample in another batch differs by rounding alone. Devices draw their noise from generators of their own.
     """
 
@@ -56,9 +57,8 @@ class MadeBlur:
         """Give samples first .. first + count - 1 of a seed, rendered on a device."""
         target = torch.device(device)
         draws = [self.draw(np.random.default_rng((seed, number))) for number in range(first, first + count)]
-        groups = [[row] for row in range(count)] if target.type == "cpu" else _alike(draws)
-        parts = [self.render([draws[row] for row in rows], target) for rows in groups]
-        return _in_order(Batch(*map(torch.cat, zip(*parts, strict=True))), [row for rows in groups for row in rows])
+        together = [[draw] for draw in draws] if target.type == "cpu" else [draws]
+        return Batch(*map(torch.cat, zip(*(self.render(each, target) for each in together), strict=True)))
 
     def on_photo(self, photo: Pixels, rng: np.random.Generator, device: torch.device | str = "cpu") -> Batch:
         """Give a batch of one sample with a whole photo as its background; a moving camera costs it its border."""
@@ -70,15 +70,15 @@ class MadeBlur:
         return draw_sample(rng, self.config, Pool(self.photos.sizes, self.cutouts.sizes), photo_size)
 
     def render(self, draws: Sequence[SampleDraw], device: torch.device, photo: Pixels | None = None) -> Batch:
-        """Give samples of one size and margin, as they were drawn; those on a whole photo need it here."""
+        """Give samples of one size as they were drawn; those on a whole photo need it here."""
         backgrounds = self.photos if photo is None else PixelBank([photo], 0.0)
-        exposure = expose_light(
-            _scenes(draws, backgrounds, device),
-            self._layers(draws, device),
-            [draw.instants for draw in draws],
-            _cameras(draws),
-            draws[0].margin,
-        )
+        layers = self._layers(draws, device)
+        groups = _alike(draws)
+        exposures = [
+            _exposed([draws[row] for row in rows], [layer.of(rows) for layer in layers], backgrounds, device)
+            for rows in groups
+        ]
+        exposure = _in_order(exposures, [row for rows in groups for row in rows])
         photos = develop(
             exposure.blur,
             exposure.sharp,
@@ -102,15 +102,24 @@ class MadeBlur:
 
 
 def _layer(draws: Sequence[ObjectDraw | None], canvases: Tensor) -> Layer:
-    # one that is not there has an empty canvas, and is put where another is, so that it is no reason to look elsewhere
-    anyone = next(each for each in draws if each is not None)
-    things = [each or anyone for each in draws]
+    nothing = ObjectDraw(Box(0, 0, 0, 0, 0), 0, None, 1.0, Turn(0, is_mirrored=False))
+    things = [each or nothing for each in draws]
     return Layer(
         canvases,
         Paths.of([each.centre for each in things], [each.path for each in things]),
         np.stack([turned(each.turn) for each in things]),
         np.array([each.is_followed for each in things]),
+        np.array([each.size / 2 + math.ceil(each.defocus_px) for each in things]),
     )
+
+
+def _exposed(
+    draws: Sequence[SampleDraw], layers: Sequence[Layer], backgrounds: PixelBank, device: torch.device
+) -> Exposure:
+    """Give the exposures of samples that are alike."""
+    scenes = _scenes(draws, backgrounds, device)
+    instants = [draw.instants for draw in draws]
+    return expose_light(scenes, layers, instants, _cameras(draws), draws[0].margin)
 
 
 def _cameras(draws: Sequence[SampleDraw]) -> Paths | None:
@@ -155,18 +164,18 @@ def _turned(image: Tensor, turn: Turn) -> Tensor:
 
 
 def _alike(draws: Sequence[SampleDraw]) -> list[list[int]]:
-    """Give groups of rows that have the same shape, and whose numbers of instants are within a factor of two."""
+    """Give groups of rows with scenes of one size, and numbers of instants within a factor of four."""
     groups: dict[tuple[object, ...], list[int]] = {}
     for row, draw in enumerate(draws):
         # a camera that moves takes frames of the whole image: those samples keep to themselves
-        key = (draw.size, draw.margin, draw.camera is None, draw.instants.bit_length())
+        key = (draw.size, draw.margin, draw.camera is None, draw.instants.bit_length() // 2)
         groups.setdefault(key, []).append(row)
     return list(groups.values())
 
 
-def _in_order(batch: Batch, rows: Sequence[int]) -> Batch:
-    """Give a batch whose samples stand in a sequence of rows as 0, 1, 2 ..."""
-    if list(rows) == sorted(rows):
-        return batch
-    order = to_device(torch.tensor(np.argsort(rows)), batch.blur.device)
-    return Batch(*(tensor[order] for tensor in batch))
+def _in_order(parts: Sequence[Exposure], rows: Sequence[int]) -> Exposure:
+    """Give exposures side by side, those of a sequence of rows as 0, 1, 2 ..."""
+    if len(parts) == 1:
+        return parts[0]
+    order = to_device(torch.tensor(np.argsort(rows)), parts[0].blur.device)
+    return Exposure(*(torch.cat(tensors)[order] for tensors in zip(*parts, strict=True)))

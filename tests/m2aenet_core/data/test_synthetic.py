@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from m2aenet_core.data.sample import Batch
-from m2aenet_core.data.synthetic import MadeBlur, MadeBlurConfig, _alike, _in_order
+from m2aenet_core.data.synthetic import MadeBlur, MadeBlurConfig, _alike
 
 SMALL = MadeBlurConfig(crop_px=48, object_px=(20, 40), path_px=(4, 16))
 
@@ -212,28 +212,42 @@ def test_with_all_effects_the_truth_keeps_its_promises(everything: MadeBlur) -> 
 
 
 def test_rendered_together_samples_are_what_they_are_alone(everything: MadeBlur) -> None:
-    """What a GPU does, on the CPU: groups of samples in one rendering."""
+    """What a GPU does, on the CPU: all samples of a batch in one rendering."""
     draws = [everything.draw(np.random.default_rng((2, number))) for number in range(16)]
     groups = _alike(draws)
     assert sorted(row for rows in groups for row in rows) == list(range(16))
-    assert max(map(len, groups)) >= 3
-    alone = everything.batch(2, 0, 16)
-    for rows in groups:
-        together = everything.render([draws[row] for row in rows], torch.device("cpu"))
-        for index, row in enumerate(rows):
-            for ours, theirs in zip(sample_of(together, index)[:2], sample_of(alone, row)[:2], strict=True):
-                # a coefficient of JPEG, or a level, may be rounded the other way
-                assert (ours - theirs).abs().mean() < 0.1 / 255
-            assert (together.mask[index] != alone.mask[row]).float().mean() < 1e-3
-            agree = (together.mask[index] == alone.mask[row]).float()
-            torch.testing.assert_close(together.end[index] * agree, alone.end[row] * agree, atol=1e-3, rtol=0)
+    assert groups != [list(range(16))]
+    assert max(map(len, groups)) >= 4
+    together, alone = everything.render(draws, torch.device("cpu")), everything.batch(2, 0, 16)
+    for row in range(16):
+        for ours, theirs in zip(sample_of(together, row)[:2], sample_of(alone, row)[:2], strict=True):
+            # a coefficient of JPEG, or a level, may be rounded the other way
+            assert (ours - theirs).abs().mean() < 0.1 / 255
+        assert (together.mask[row] != alone.mask[row]).float().mean() < 1e-3
+        agree = (together.mask[row] == alone.mask[row]).float()
+        for ours, theirs in ((together.start, alone.start), (together.end, alone.end)):
+            torch.testing.assert_close(ours[row] * agree, theirs[row] * agree, atol=1e-3, rtol=0)
 
 
-def test_groups_come_back_in_the_order_of_their_numbers(everything: MadeBlur) -> None:
-    batch = everything.batch(2, 0, 4)
-    shuffled = Batch(*(tensor[[2, 0, 3, 1]] for tensor in batch))
-    for ours, theirs in zip(_in_order(shuffled, [2, 0, 3, 1]), batch, strict=True):
-        assert torch.equal(ours, theirs)
+def test_a_batch_without_a_single_object_can_be_rendered(photo: np.ndarray) -> None:
+    config = replace(SMALL, shake_share=1, still_share=0)
+    source = MadeBlur([photo], config=config)
+    draws = [source.draw(np.random.default_rng(number)) for number in range(12)]
+    bare = [draw for draw in draws if not draw.objects]
+    assert len(bare) >= 2
+    batch = source.render(bare, torch.device("cpu"))
+    assert torch.equal(batch.blur[:1], source.render(bare[:1], torch.device("cpu")).blur)
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+def test_a_gpu_makes_the_samples_of_the_cpu_but_for_the_noise() -> None:
+    photo = np.random.default_rng(0).integers(0, 256, (200, 200, 3), np.uint8)
+    source = MadeBlur([photo], config=replace(EVERYTHING, noise=0, cutout_share=0))
+    there, again, here = source.batch(2, 0, 16, "cuda"), source.batch(2, 0, 16, "cuda"), source.batch(2, 0, 16)
+    for ours, same, theirs in zip(there, again, here, strict=True):
+        assert ours.device.type == "cuda"
+        assert torch.equal(ours, same)
+        assert (ours.cpu().float() - theirs.float()).abs().mean() < 1e-3
 
 
 def test_a_camera_alone_blurs_all_and_displaces_all_alike(photo: np.ndarray) -> None:
