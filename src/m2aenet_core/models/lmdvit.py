@@ -56,9 +56,9 @@ class LMDViTConfig:
         stages = len(self.depths)
         if stages < 3 or stages % 2 == 0 or len(self.heads) != stages:
             raise InputError("depths and heads need one number for each stage: encoder, middle, and as many to decode")
-        if min(self.depths) < 1 or self.window < 2 or self.window % 2:
-            raise InputError("every stage needs a block, and the window an even side")
-        if self.width % 4 or any(c % h for c, h in zip(self.channels, self.heads, strict=True)):
+        if min(*self.depths, *self.heads) < 1 or self.window < 2 or self.window % 2:
+            raise InputError("every stage needs a block and a head, and the window an even side")
+        if self.width < 4 or self.width % 4 or any(c % h for c, h in zip(self.channels, self.heads, strict=True)):
             raise InputError("the width must be a multiple of 4, and each stage's channels one of its heads")
         if not 0 <= self.drop_path < 1 or self.temperature <= 0 or not 0 <= self.threshold <= 1:
             raise InputError("drop_path and the threshold must be from 0 to 1, and the temperature above 0")

@@ -97,7 +97,8 @@ def test_windows_are_dropped_as_in_the_released_network() -> None:
     [
         ({"depths": (1, 1), "heads": (1, 1)}, "depths and heads need one number for each stage"),
         ({"depths": (1, 1, 1)}, "depths and heads need one number for each stage"),
-        ({"depths": (1, 0, 1, 1, 1)}, "every stage needs a block"),
+        ({"depths": (1, 0, 1, 1, 1)}, "every stage needs a block and a head"),
+        ({"heads": (1, 2, 0, 2, 1)}, "every stage needs a block and a head"),
         ({"window": 5}, "the window an even side"),
         ({"width": 6}, "the width must be a multiple of 4"),
         ({"heads": (1, 3, 1, 1, 1)}, "each stage's channels one of its heads"),
