@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple, TypeGuard
+from typing import TypeGuard
 
 import torch
 import torch.nn.functional as F
@@ -19,7 +19,7 @@ from m2aenet_core.models.adawpt import AdaWPTStage, StageOutput
 from m2aenet_core.models.mask_predictor import blur_probability
 from m2aenet_core.models.network import Decision, Encoded, Network, NetworkOutput, Restored
 from m2aenet_core.ops.draws import Draws
-from m2aenet_core.ops.padding import round_up
+from m2aenet_core.ops.padding import centre_padding
 from m2aenet_core.ops.windows import cells_of_windows, windows_of_cells
 
 # float32 values alive at once per pixel and channel of width: about 6 measured over a whole run, and room
@@ -91,30 +91,6 @@ def _ramp(highest: float, depths: Sequence[int]) -> list[tuple[float, ...]]:
     step = highest / max(1, sum(depths) - 1)
     begins = [sum(depths[:stage]) for stage in range(len(depths))]
     return [tuple(step * (begin + n) for n in range(depth)) for begin, depth in zip(begins, depths, strict=True)]
-
-
-class Padding(NamedTuple):
-    """Pixels added on each side of an image."""
-
-    top: int
-    left: int
-    bottom: int
-    right: int
-
-    def add(self, image: Tensor) -> Tensor:
-        """Give (B, C, H, W) with zeros around it; a padded mask counts as sharp there."""
-        return F.pad(image, (self.left, self.right, self.top, self.bottom)) if any(self) else image
-
-    def remove(self, image: Tensor) -> Tensor:
-        """Give a padded (B, C, H, W) without what was added."""
-        height, width = image.shape[-2:]
-        return image[..., self.top : height - self.bottom, self.left : width - self.right]
-
-
-def centre_padding(height: int, width: int, multiple: int) -> Padding:
-    """Give the padding of an image to multiples, centred; where it is odd, more at the bottom and the right."""
-    rows, columns = round_up(height, multiple) - height, round_up(width, multiple) - width
-    return Padding(rows // 2, columns // 2, rows - rows // 2, columns - columns // 2)
 
 
 class LMDViT(Network):

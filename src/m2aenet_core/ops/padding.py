@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import torch.nn.functional as F
 from torch import Tensor
 
@@ -21,6 +23,33 @@ def pad_to_multiple(image: Tensor, multiple: int, mode: str = "constant") -> Ten
     if not (bottom or right):
         return image
     return F.pad(image, (0, right, 0, bottom), mode=mode)
+
+
+class Padding(NamedTuple):
+    """Pixels added on each side of an image."""
+
+    top: int
+    left: int
+    bottom: int
+    right: int
+
+    def add(self, image: Tensor) -> Tensor:
+        """Give (B, C, H, W) with zeros around it; a padded mask counts as sharp there."""
+        return F.pad(image, (self.left, self.right, self.top, self.bottom)) if any(self) else image
+
+    def remove(self, image: Tensor) -> Tensor:
+        """Give a padded (B, C, H, W) without what was added."""
+        height, width = image.shape[-2:]
+        return image[..., self.top : height - self.bottom, self.left : width - self.right]
+
+
+def centre_padding(height: int, width: int, multiple: int) -> Padding:
+    """Give the padding to multiples on all four sides, as the released LMD-ViT does.
+
+    Where a side needs an odd number, the one more is at the bottom or the right.
+    """
+    rows, columns = round_up(height, multiple) - height, round_up(width, multiple) - width
+    return Padding(rows // 2, columns // 2, rows - rows // 2, columns - columns // 2)
 
 
 def pad_to_power_of_two(image: Tensor) -> Tensor:

@@ -15,9 +15,10 @@ from m2aenet_core.data.sample import Batch
 from m2aenet_core.errors import InputError
 from m2aenet_core.losses import LossConfig, compute_losses, mask_loss
 from m2aenet_core.models.confidence_predictor import ConfidencePredictor
-from m2aenet_core.models.lmdvit import LMDViT, LMDViTConfig, centre_padding
+from m2aenet_core.models.lmdvit import LMDViT, LMDViTConfig
 from m2aenet_core.models.mask_predictor import blur_probability
 from m2aenet_core.models.network import Encoded
+from m2aenet_core.ops.padding import centre_padding
 from m2aenet_core.ops.windows import windows_of_cells
 
 # windows of 4 pixels at three scales: sizes are padded to multiples of 16, cells are 4 x 4 pixels

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from m2aenet_core.ops.padding import pad_to_multiple, pad_to_power_of_two, round_up
+from m2aenet_core.ops.padding import centre_padding, pad_to_multiple, pad_to_power_of_two, round_up
 
 
 @pytest.mark.parametrize(
@@ -43,4 +43,16 @@ def test_padding_to_a_power_of_two_adds_zeros(size: int, power: int) -> None:
     padded = pad_to_power_of_two(image)
     assert padded.shape == (1, 2, 4, power)
     assert torch.equal(padded[..., :3, :size], image)
+    assert padded.sum() == pytest.approx(image.sum().item(), rel=1e-5)
+
+
+@pytest.mark.parametrize(("height", "width"), [(1, 1), (15, 17), (16, 32), (33, 62)])
+def test_centred_padding_puts_zeros_around_the_image_and_takes_them_away(height: int, width: int) -> None:
+    image, padding = torch.rand(2, 3, height, width), centre_padding(height, width, 16)
+    padded = padding.add(image)
+    assert padded.shape[-2] == round_up(height, 16)
+    assert padded.shape[-1] == round_up(width, 16)
+    assert padding.bottom - padding.top in (0, 1)
+    assert padding.right - padding.left in (0, 1)
+    assert torch.equal(padding.remove(padded), image)
     assert padded.sum() == pytest.approx(image.sum().item(), rel=1e-5)
