@@ -39,7 +39,7 @@ class Found(NamedTuple):
 
 
 class Outcome(NamedTuple):
-    """What a restoration gave: mask (H, W), None without one; density: share of the pixels that were restored.
+    """What a restoration gave: mask (H, W), None without one; density: share of the pixels that count as blurred.
 
     macs, seconds: of photo to restored photo; analyze_s, restore_s: of either half; peak_mb: the most memory that was
     held for it, weights included.
