@@ -4,7 +4,7 @@ import errno
 import os
 import uuid
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 from m2aenet_core.errors import InputError
@@ -76,6 +76,27 @@ def write_together(contents: Mapping[Path, bytes]) -> None:
                 _flush_to_disk(temporary)
             except OSError as error:
                 raise InputError(explain_write_error(error, target)) from error
+
+
+class _Writable(Exception):  # noqa: N818 - good news
+    """Ends a trial write before it replaces anything."""
+
+
+def require_writable(target: Path) -> None:
+    """Begin to write `target` and take it back, new folders included; better now than after an hour of work.
+
+    Raises:
+        InputError: as `atomic_path`.
+    """
+    new_folders = [folder for folder in target.parents if not folder.exists()]
+    try:
+        with suppress(_Writable), atomic_path(target) as temporary:
+            temporary.touch()
+            raise _Writable
+    finally:
+        with suppress(OSError):
+            for folder in new_folders:
+                folder.rmdir()
 
 
 def explain_write_error(error: OSError, target: str | Path) -> str:

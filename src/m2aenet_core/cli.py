@@ -14,9 +14,11 @@ from m2aenet_core.errors import Cancelled, InputError
 COMMANDS: Mapping[str, str] = {
     "deblur": "restore photos from files and folders",
     "train": "train a network on blur made from sharp photos",
-    "evaluate": "score a network on blur made from sharp photos",
+    "evaluate": "score models on pairs, or on blur made from sharp photos",
     "synthesize": "write a set of made blur, with its truth, from sharp photos",
     "calibrate": "make 0.5 the best threshold of a model",
+    "benchmark": "measure speed on this machine",
+    "export": "write a network as ONNX",
 }
 
 EXIT_FAILED, EXIT_USAGE, EXIT_INTERRUPTED = 1, 2, 130

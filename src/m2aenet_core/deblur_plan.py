@@ -1,11 +1,10 @@
 """What a call of `m2aenet deblur` reads and writes: decided, and checked, before any work."""
 
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from m2aenet_core.atomic import atomic_path
+from m2aenet_core.atomic import require_writable
 from m2aenet_core.errors import InputError
 from m2aenet_core.image_io import FORMAT_BY_SUFFIX, format_of
 
@@ -99,7 +98,7 @@ def check_plan(plan: Plan, *, overwrite: bool = False, also_read: Iterable[Path]
         more = f" (and {len(existing) - 1} more)" if len(existing) > 1 else ""
         raise InputError(f"{existing[0]}{more} exists; choose another folder with -o, or add --overwrite")
     if plan.photos:
-        _require_writable(plan.photos[0].outputs["restored"])
+        require_writable(plan.photos[0].outputs["restored"])
 
 
 def _photos_below(folder: Path, out: Path, recursive: bool) -> Iterator[Path]:
@@ -144,20 +143,3 @@ def _require_distinct(plan: Plan) -> None:
                 raise InputError(
                     f"{other} and {photo.source} would both be written to {target}; deblur them into different folders"
                 )
-
-
-class _Writable(Exception):  # noqa: N818 - good news
-    """Ends a trial write before it replaces anything."""
-
-
-def _require_writable(target: Path) -> None:
-    """Begin to write `target` and take it back, new folders included; better now than after an hour of work."""
-    new_folders = [folder for folder in target.parents if not folder.exists()]
-    try:
-        with suppress(_Writable), atomic_path(target) as temporary:
-            temporary.touch()
-            raise _Writable
-    finally:
-        with suppress(OSError):
-            for folder in new_folders:
-                folder.rmdir()
