@@ -8,6 +8,7 @@ import sys
 from collections.abc import Mapping, Sequence
 
 SUBCOMMANDS: Mapping[str, str] = {
+    "macs": "multiply-adds of every network, counted",
     "operators": "each operator beside other ways to compute it",
 }
 
