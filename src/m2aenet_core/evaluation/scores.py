@@ -32,7 +32,8 @@ class Score(NamedTuple):
 
     psnr and gains are dB, against the sharp photo; `_w` inside the blur; outside_to_input outside of it, against the
     blurred photo. input_ : of the photo as it came. sharp_ : of the sharp photo, analyzed and restored as it is.
-    density: share of the photo that counted as blurred. gmacs (multiply-adds / 10^9), seconds: of photo to restored photo.
+    density: share of the photo that counted as blurred. gmacs (multiply-adds / 10^9), seconds: from photo to restored
+    photo.
     """
 
     model: str
