@@ -13,10 +13,11 @@ if TYPE_CHECKING:
     from m2aenet_core.checkpoint import load_model, save_model
     from m2aenet_core.deblurrer import Deblurrer
     from m2aenet_core.errors import Cancelled, InputError
+    from m2aenet_core.models.lmdvit import LMDViT, LMDViTConfig
     from m2aenet_core.models.m2aenet import M2AENet, M2AENetConfig
     from m2aenet_core.models.macs import count_macs
     from m2aenet_core.models.nafnet import NAFNet, NAFNetConfig
-    from m2aenet_core.published import load_published
+    from m2aenet_core.published import load_published, read_published
 
 __version__ = "0.1.0"
 
@@ -26,6 +27,8 @@ _HOME = {
     "DeblurResult": "analysis",
     "Cancelled": "errors",
     "InputError": "errors",
+    "LMDViT": "models.lmdvit",
+    "LMDViTConfig": "models.lmdvit",
     "M2AENet": "models.m2aenet",
     "M2AENetConfig": "models.m2aenet",
     "NAFNet": "models.nafnet",
@@ -33,6 +36,7 @@ _HOME = {
     "count_macs": "models.macs",
     "load_model": "checkpoint",
     "load_published": "published",
+    "read_published": "published",
     "save_model": "checkpoint",
 }
 
@@ -42,6 +46,8 @@ __all__ = [
     "DeblurResult",
     "Deblurrer",
     "InputError",
+    "LMDViT",
+    "LMDViTConfig",
     "M2AENet",
     "M2AENetConfig",
     "NAFNet",
@@ -50,6 +56,7 @@ __all__ = [
     "count_macs",
     "load_model",
     "load_published",
+    "read_published",
     "save_model",
 ]
 

@@ -1,7 +1,6 @@
 """Weights in and out."""
 
 import dataclasses
-import io
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -23,7 +22,6 @@ from m2aenet_core.checkpoint import (
 from m2aenet_core.errors import InputError
 from m2aenet_core.models.m2aenet import M2AENet
 from m2aenet_core.models.nafnet import NAFNet
-from m2aenet_core.published import load_published
 
 
 @pytest.fixture
@@ -210,72 +208,6 @@ def nafnet(randomise: Callable[[nn.Module], None]) -> NAFNet:
 @pytest.fixture
 def released(nafnet: NAFNet) -> dict[str, Tensor]:
     return {released_key(name): value for name, value in nafnet.state_dict().items()}
-
-
-def test_released_keys_are_those_of_the_published_files() -> None:
-    with torch.device("meta"):
-        keys = {released_key(name) for name in NAFNet().state_dict()}
-    block = {
-        f"{part}.{kind}"
-        for part in ("norm1", "conv1", "conv2", "sca.1", "conv3", "norm2", "conv4", "conv5")
-        for kind in ("weight", "bias")
-    } | {"beta", "gamma"}
-    blocks = [f"encoders.{i}.{j}" for i, count in enumerate((1, 1, 1, 28)) for j in range(count)]
-    blocks += [f"decoders.{i}.0" for i in range(4)] + ["middle_blks.0"]
-    expected = {f"{prefix}.{name}" for prefix in blocks for name in block}
-    expected |= {f"{part}.{kind}" for part in ("intro", "ending") for kind in ("weight", "bias")}
-    expected |= {f"downs.{i}.{kind}" for i in range(4) for kind in ("weight", "bias")}
-    expected |= {f"ups.{i}.0.weight" for i in range(4)}
-    assert keys == expected
-
-
-WRAPPINGS: dict[str, Callable[[dict[str, Tensor]], dict[str, object]]] = {
-    "plain": dict,
-    "params": lambda state: {"params": state},
-    "state_dict": lambda state: {"state_dict": state, "epoch": 3},
-    "module": lambda state: {f"module.{name}": value for name, value in state.items()},
-    "params and module": lambda state: {"params": {f"module.{name}": value for name, value in state.items()}},
-}
-
-
-@pytest.mark.parametrize("wrap", WRAPPINGS.values(), ids=WRAPPINGS.keys())
-def test_a_released_checkpoint_gives_the_same_network(
-    nafnet: NAFNet, released: dict[str, Tensor], wrap: Callable[[dict[str, Tensor]], dict[str, object]]
-) -> None:
-    loaded, blur = load_published("nafnet", wrap(released)), torch.rand(1, 3, 17, 20)
-    assert not loaded.training
-    assert torch.equal(loaded(blur), nafnet.eval()(blur))
-
-
-def test_a_checkpoint_without_a_stage_gets_a_sentence(released: dict[str, Tensor]) -> None:
-    del released["encoders.1.1.conv1.weight"]
-    with pytest.raises(InputError, match="the checkpoint does not fit a NAFNet: "):
-        load_published("nafnet", released)
-
-
-@pytest.mark.parametrize(
-    "state",
-    [{}, {"weight": torch.zeros(2)}, {"epoch": 3, "note": "text"}, {"params": {}}, {"intro.bias": torch.zeros(4)}],
-)
-def test_other_checkpoints_get_a_sentence(state: dict[str, object]) -> None:
-    with pytest.raises(InputError, match="these are not the weights of a NAFNet"):
-        load_published("nafnet", state)
-
-
-def test_other_kinds_get_a_sentence() -> None:
-    with pytest.raises(InputError, match="released checkpoints of restormer are not known; give nafnet"):
-        load_published("restormer", {})
-
-
-def test_an_opened_checkpoint_file_of_ones_own_is_read_as_it_was_saved(
-    nafnet: NAFNet, released: dict[str, Tensor]
-) -> None:
-    file = io.BytesIO()
-    torch.save({"params": released}, file)
-    file.seek(0)
-    loaded = load_published("nafnet", torch.load(file, weights_only=True))
-    for name, value in nafnet.state_dict().items():
-        assert torch.equal(loaded.state_dict()[name], value)
 
 
 def test_a_released_pth_is_read_where_it_is_asked_for_by_name(

@@ -62,7 +62,7 @@ class NetworkOutput(NamedTuple):
 
     restored (B, 3, H, W); blur_logits, for each predictor (B, 2, h, w), channel 0 is "blurred"; masks, the decisions
     taken from them; displacements, for each analyzer; shifts_px, for each predictor by how many image pixels its
-    cells are shifted up and left (LMD-ViT's shifted windows), empty where none is.
+    cells lie further down and right (LMD-ViT's shifted windows), empty where none is.
     """
 
     restored: Tensor
