@@ -6,7 +6,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from m2aenet_core.ops import sparse
-from m2aenet_core.ops.sparse import depthwise_at_kept, dilate, gather, kept_pixels, scatter
+from m2aenet_core.ops.sparse import depthwise_at_kept, dilate, gather, kept_pixels, pruning_pays, scatter
 
 HEIGHT, WIDTH = 9, 11
 
@@ -157,3 +157,21 @@ def test_neighbours_are_named_tap_by_tap() -> None:
     assert pixels.kept.tolist() == [1]
     assert pixels.dilated.tolist() == [0, 1, 2, 3, 4, 5]
     assert pixels.neighbours.squeeze(1).tolist() == [6, 6, 6, 0, 1, 2, 3, 4, 5]
+
+
+def test_pruning_pays_for_a_small_region_and_for_few_scattered_pixels() -> None:
+    region, scattered = torch.zeros(1, 1, 40, 40), torch.zeros(1, 1, 40, 40)
+    region[..., 5:30, 5:30] = 1
+    scattered[..., ::4, ::4] = 1
+    assert pruning_pays(region)
+    assert pruning_pays(scattered)
+    assert pruning_pays(torch.zeros(2, 1, 8, 8))
+
+
+def test_pruning_does_not_pay_where_most_pixels_are_kept_or_read() -> None:
+    region, scattered = torch.zeros(1, 1, 40, 40), torch.zeros(1, 1, 40, 40)
+    region[..., 5:35, 2:38] = 1
+    scattered[..., ::2, ::2] = 1
+    assert not pruning_pays(region)
+    assert not pruning_pays(scattered)
+    assert not pruning_pays(torch.ones(2, 1, 8, 8))
