@@ -76,7 +76,7 @@ class MadeBlurConfig:
             path_px=(3.0, 44.0),
             object_px=(36, 400),
             objects=3,
-            spin_deg=10.0,
+            spin_deg=7.0,
             growth=0.05,
             quarter_turns=False,
             same_photo_share=0.4,

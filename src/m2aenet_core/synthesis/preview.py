@@ -15,11 +15,13 @@ from m2aenet_core.figures import grid_points
 from m2aenet_core.synthesis.set_folder import StoredSample
 
 TITLES = ("blur", "sharp", "mask", "displacement", "paths")
-_CELL_PX = (300, 225)
+_WIDTH_PX = 300
+_TALLEST_PX = 300
 _GAP_PX, _TITLE_PX, _CAPTION_PX = 4, 20, 16
 _INSTANTS = 17
 _FINER = 2  # curves are drawn so much larger, and shrunk, for smooth lines
-_PAPER, _INK = (255, 255, 255), (20, 20, 20)
+# white would hide the mask of a photo that is blurred throughout
+_PAPER, _INK = (225, 225, 225), (20, 20, 20)
 
 
 def preview_png(samples: Sequence[StoredSample], captions: Sequence[str]) -> bytes:
@@ -29,29 +31,27 @@ def preview_png(samples: Sequence[StoredSample], captions: Sequence[str]) -> byt
     the sample. Paths run from cyan at the start to magenta at the end.
     """
     rows = [[_fitted(draw(sample)) for draw in _PANELS] for sample in samples]
-    step_x, step_y = _CELL_PX[0] + _GAP_PX, _CELL_PX[1] + _CAPTION_PX + _GAP_PX
-    sheet = Image.new("RGB", (len(TITLES) * step_x, _TITLE_PX + len(rows) * step_y), _PAPER)
+    tops = np.cumsum([_TITLE_PX, *(cells[0].height + _CAPTION_PX + _GAP_PX for cells in rows)])
+    step_px = _WIDTH_PX + _GAP_PX
+    sheet = Image.new("RGB", (len(TITLES) * step_px, int(tops[-1])), _PAPER)
     pen = ImageDraw.Draw(sheet)
     for column, title in enumerate(TITLES):
-        pen.text((column * step_x + 2, 4), title, fill=_INK)
-    for row, (cells, caption) in enumerate(zip(rows, captions, strict=True)):
-        top = _TITLE_PX + row * step_y
+        pen.text((column * step_px + 2, 4), title, fill=_INK)
+    for top, cells, caption in zip(tops, rows, captions, strict=False):
         for column, cell in enumerate(cells):
-            sheet.paste(cell, (column * step_x, top))
-        pen.text((2, top + _CELL_PX[1] + 2), caption, fill=_INK)
+            sheet.paste(cell, (column * step_px, int(top)))
+        pen.text((2, int(top) + cells[0].height + 1), caption, fill=_INK)
     buffer = io.BytesIO()
     sheet.save(buffer, "PNG")
     return buffer.getvalue()
 
 
 def _fitted(picture: Pixels) -> Image.Image:
-    """Give a picture as large as fits into a cell, on paper."""
-    cell = Image.new("RGB", _CELL_PX, _PAPER)
+    """Give a picture as large as fits into a cell."""
     image = Image.fromarray(picture)
-    scale = min(_CELL_PX[0] / image.width, _CELL_PX[1] / image.height)
+    scale = min(_WIDTH_PX / image.width, _TALLEST_PX / image.height)
     size = (max(1, round(image.width * scale)), max(1, round(image.height * scale)))
-    cell.paste(image.resize(size, Image.Resampling.BOX if scale < 1 else Image.Resampling.NEAREST))
-    return cell
+    return image.resize(size, Image.Resampling.BOX if scale < 1 else Image.Resampling.NEAREST)
 
 
 def _mask(sample: StoredSample) -> Pixels:
@@ -75,14 +75,14 @@ def _displacement(sample: StoredSample) -> Pixels:
 
 def _paths(sample: StoredSample) -> Pixels:
     """Give the blurred photo, paler, with the curves of some of its points."""
-    enlarge = max(1, round(_CELL_PX[0] / sample.blur.shape[1])) * _FINER
+    enlarge = max(1, round(_WIDTH_PX / sample.blur.shape[1])) * _FINER
     pale = (sample.blur // 2 + 127).repeat(enlarge, axis=0).repeat(enlarge, axis=1)
     canvas = Image.fromarray(pale)
     lengths = np.hypot(*np.moveaxis(sample.end - sample.start, -1, 0))[sample.mask]
     # in a cell, the curves of a large photo stand as far apart as those of a small one
-    room = max(float(np.median(lengths)) if len(lengths) else 0.0, 12 * sample.blur.shape[1] / _CELL_PX[0])
+    room = max(float(np.median(lengths)) if len(lengths) else 0.0, 12 * sample.blur.shape[1] / _WIDTH_PX)
     times = np.linspace(-1, 1, _INSTANTS)[:, None]
-    width = max(1, round(canvas.width / _CELL_PX[0]))
+    width = max(1, round(canvas.width / _WIDTH_PX))
     pen = ImageDraw.Draw(canvas)
     for y, x in grid_points(sample.mask, room):
         start, end = sample.start[y, x], sample.end[y, x]
