@@ -1,5 +1,6 @@
 """An exposure and its truth."""
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -8,6 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from m2aenet_core.data.draws import RigidPath
 from m2aenet_core.data.layers import View, Window
 from m2aenet_core.data.light import to_linear
 from m2aenet_core.data.paths import Paths
@@ -306,3 +308,27 @@ def test_samples_rendered_together_keep_their_own_instants() -> None:
         alone = two_samples([instants, instants])
         for field, expected in zip(together, alone, strict=True):
             torch.testing.assert_close(field[index], expected[index], atol=1e-4, rtol=0)
+
+
+@pytest.mark.parametrize(("velocity", "acceleration"), [((0, 12), (0, 0)), ((0, 9), (0, 3)), ((8, 8), (2, -1))])
+def test_with_the_instants_that_are_drawn_a_thin_line_leaves_a_streak_and_no_ghosts(
+    velocity: tuple[float, float], acceleration: tuple[float, float]
+) -> None:
+    """A line of one pixel, upright, is the hardest case; its streak holds the time spent at each place."""
+    line = Ball(size=40, colour=1.0).moving(velocity=velocity, acceleration=acceleration)
+    canvas = torch.zeros_like(line.canvas)
+    canvas[..., 20] = 1.0
+    path = RigidPath(velocity, acceleration)
+
+    def streak(instants: int) -> Tensor:
+        layer = line._replace(canvas=canvas).layer()
+        return expose_light(torch.zeros(1, 3, SIDE, SIDE), [layer], [instants]).blur[0, 0, 32]
+
+    drawn, fine = streak(2 * math.ceil(path.top_speed(0)) + 1), streak(1201)
+    inside = fine > 0.1 * fine.max()
+    assert inside.sum() > 8
+    # without its ends, where a single instant counts
+    middle = torch.nonzero(inside).flatten()[2:-2]
+    assert (drawn[middle] / fine[middle] - 1).abs().max() < 0.12
+    # what fewer instants would leave: gaps
+    assert (streak(9)[middle] / fine[middle] - 1).abs().max() > 0.25
