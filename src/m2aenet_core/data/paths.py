@@ -25,12 +25,8 @@ class Affine(NamedTuple):
 
     def inverse(self) -> Affine:
         """Give the map back."""
-        matrix = np.linalg.inv(self.matrix)
+        matrix = np.asarray(np.linalg.inv(self.matrix), np.float64)
         return Affine(matrix, -_apply(matrix, self.offset))
-
-    def at(self, points: Array) -> Array:
-        """Give the images (..., K, 2) of points (K, 2)."""
-        return points @ np.swapaxes(self.matrix, -1, -2) + self.offset[..., None, :]
 
 
 def _apply(matrix: Array, vector: Array) -> Array:
