@@ -28,12 +28,6 @@ class LayerNorm2d(nn.Module):
         return F.layer_norm(rows, (rows.shape[-1],), self.weight, self.bias, NORM_EPS)
 
 
-def simple_gate(features: Tensor) -> Tensor:
-    """Multiply the first half of the channels (dim 1) with the second half."""
-    first, second = features.chunk(2, dim=1)
-    return first * second
-
-
 class ChannelAttention(nn.Module):
     """Simplified channel attention: scale each channel by a 1x1 convolution of the global means."""
 

@@ -8,10 +8,10 @@ from typing import NamedTuple
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from m2aenet_core.models.layers import simple_gate
 from m2aenet_core.models.nafnet import NAFBlock
 from m2aenet_core.models.trajectory import Motion
 from m2aenet_core.models.trajectory_conv import TrajectoryConv
+from m2aenet_core.ops.gates import masked_gate, simple_gate
 from m2aenet_core.ops.sampling import TapTable
 from m2aenet_core.ops.sparse import KeptPixels, depthwise_at_kept, gather, scatter
 
@@ -69,9 +69,8 @@ class M2ASBlock(NAFBlock):
             return simple_gate(self.depthwise(self.expand1(normed)))
         if guide.kept is not None:
             return self._gated_pruned(normed, guide.kept)
-        convolved = simple_gate(self.depthwise(self.expand1(normed)))
-        # Rep(f1) gated is f1 * f1; gating before mixing is the same, since the mask is 0 or 1
-        return convolved * guide.mask + normed.square() * (1 - guide.mask)
+        # gating before mixing is the same, since the mask is 0 or 1
+        return masked_gate(self.depthwise(self.expand1(normed)), normed, guide.mask)
 
     def _gated_pruned(self, normed: Tensor, kept: KeptPixels) -> Tensor:
         # the 1x1 runs on the dilated mask: the depthwise kernel reads its neighbours

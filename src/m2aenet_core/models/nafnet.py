@@ -10,8 +10,9 @@ from torch import Tensor, nn
 
 from m2aenet_core.errors import InputError
 from m2aenet_core.models.layer_macs import block_macs, down_macs, edge_macs, up_macs
-from m2aenet_core.models.layers import ChannelAttention, LayerNorm2d, downsample, simple_gate, upsample
+from m2aenet_core.models.layers import ChannelAttention, LayerNorm2d, downsample, upsample
 from m2aenet_core.models.network import Decision, Encoded, Network, Restored
+from m2aenet_core.ops.gates import simple_gate
 from m2aenet_core.ops.padding import pad_to_multiple
 
 # float32 values alive at once per pixel and channel of width: 11 to 13.5 measured over a whole run, and room

@@ -2,7 +2,7 @@
 
 import torch
 
-from m2aenet_core.models.layers import NORM_EPS, ChannelAttention, LayerNorm2d, downsample, simple_gate, upsample
+from m2aenet_core.models.layers import NORM_EPS, ChannelAttention, LayerNorm2d, downsample, upsample
 
 
 def test_each_pixel_is_normalised_over_its_channels() -> None:
@@ -20,11 +20,6 @@ def test_gathered_pixels_are_normalised_as_those_of_an_image() -> None:
     torch.nn.init.normal_(norm.bias)
     rows = features.permute(0, 2, 3, 1).reshape(-1, 8)
     torch.testing.assert_close(norm.rows(rows), norm(features).permute(0, 2, 3, 1).reshape(-1, 8))
-
-
-def test_the_gate_multiplies_the_first_half_with_the_second() -> None:
-    features = torch.randn(2, 6, 4, 4)
-    assert torch.equal(simple_gate(features), features[:, :3] * features[:, 3:])
 
 
 def test_attention_scales_whole_channels_by_a_mix_of_the_means() -> None:
