@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 SUBCOMMANDS: Mapping[str, str] = {
     "macs": "multiply-adds of every network, counted",
     "operators": "each operator beside other ways to compute it",
+    "train": "a training step of NAFNet, M2AENet and LMD-ViT side by side",
 }
 
 _EXIT_USAGE = 2

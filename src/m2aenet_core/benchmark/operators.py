@@ -6,8 +6,6 @@ The ways run in turn, forward alone and forward with backward, after it was seen
 from __future__ import annotations
 
 import dataclasses
-import json
-import math
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -17,6 +15,7 @@ import torch
 
 from m2aenet_core.atomic import write_atomic
 from m2aenet_core.benchmark.measure import Measurement, compiled, measure
+from m2aenet_core.benchmark.report import encode_measurements, markdown_table, megabytes
 from m2aenet_core.benchmark.subjects import OPERATORS, SIZES, subjects
 from m2aenet_core.device import resolve_device
 from m2aenet_core.errors import InputError
@@ -72,39 +71,12 @@ def to_table(measurements: Sequence[Measurement]) -> str:
             f"{each.forward_ratio:.2f}",
             f"{each.forward_backward_s * 1e3:.2f}",
             f"{each.forward_backward_ratio:.2f}",
-            _megabytes(each.forward_peak_bytes),
-            _megabytes(each.forward_backward_peak_bytes),
+            megabytes(each.forward_peak_bytes),
+            megabytes(each.forward_backward_peak_bytes),
         )
         for each in measurements
     ]
-    widths = [max(map(len, column)) for column in zip(_HEADINGS, *rows, strict=True)]
-    rule = tuple("-" * (width - 1) + ":" for width in widths[1:])
-    lines = [_HEADINGS, ("-" * widths[0], *rule), *rows]
-    table = ("| " + " | ".join(_aligned(line, widths)) + " |" for line in lines)
-    return "\n".join([f"{first.operator}, {first.setting}", "", *table, ""])
-
-
-def _aligned(line: Sequence[str], widths: Sequence[int]) -> list[str]:
-    return [line[0].ljust(widths[0]), *(text.rjust(width) for text, width in zip(line[1:], widths[1:], strict=True))]
-
-
-def _megabytes(size: float) -> str:
-    return "" if math.isnan(size) else f"{size / 2**20:.1f}"
-
-
-def encode_json(config: OperatorsConfig, measurements: Sequence[Measurement]) -> bytes:
-    """Give the measurements with all that they depend on; what a device cannot tell is null."""
-    rows = [dataclasses.asdict(each) for each in measurements]
-    content = {
-        "machine": describe_machine(resolve_device(config.device)),
-        "versions": describe_versions(),
-        "settings": dataclasses.asdict(config),
-        "measurements": [
-            {name: None if isinstance(value, float) and math.isnan(value) else value for name, value in row.items()}
-            for row in rows
-        ],
-    }
-    return (json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False) + "\n").encode()
+    return "\n".join([f"{first.operator}, {first.setting}", "", markdown_table(_HEADINGS, rows), ""])
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -123,7 +95,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             print(to_table(some), flush=True)
             measurements += some
         if config.out:
-            write_atomic(config.out, encode_json(config, measurements))
+            write_atomic(config.out, encode_measurements(config, measurements, resolve_device(config.device)))
 
     return run_command(run)
 

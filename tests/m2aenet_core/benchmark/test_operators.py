@@ -13,7 +13,8 @@ import torch
 from torch import Tensor
 
 from m2aenet_core.benchmark.measure import Measurement, check_agreement, measure
-from m2aenet_core.benchmark.operators import OperatorsConfig, benchmark_operators, encode_json, main, to_table
+from m2aenet_core.benchmark.operators import OperatorsConfig, benchmark_operators, main, to_table
+from m2aenet_core.benchmark.report import encode_measurements
 from m2aenet_core.benchmark.subjects import CHOSEN, OPERATORS, SIZES, Subject, blobs, smooth_offsets, subjects
 from m2aenet_core.errors import InputError
 
@@ -106,7 +107,7 @@ def test_the_table_has_a_row_for_each_way_and_a_gap_for_what_is_not_known() -> N
 
 def test_what_is_not_known_is_null_in_the_file() -> None:
     row = Measurement("double", "3", CHOSEN, 0.002, 1, 0.004, 1, math.nan, 1.0)
-    content = json.loads(encode_json(OperatorsConfig(), [row]))
+    content = json.loads(encode_measurements(OperatorsConfig(), [row], CPU))
     assert content["measurements"][0]["forward_peak_bytes"] is None
 
 

@@ -1,0 +1,44 @@
+"""Measurements for people and for programs."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+
+from m2aenet_core.machine import describe_machine, describe_versions
+
+
+def markdown_table(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """Give a table in Markdown, in columns that line up: the first to the left, the others to the right."""
+    widths = [max(map(len, column)) for column in zip(headings, *rows, strict=True)]
+    rule = ("-" * widths[0], *("-" * (width - 1) + ":" for width in widths[1:]))
+    lines = ([row[0].ljust(widths[0]), *map(str.rjust, row[1:], widths[1:])] for row in (headings, rule, *rows))
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+
+
+def megabytes(size: float, digits: int = 1) -> str:
+    """Give bytes as megabytes; nothing where a device cannot tell."""
+    return "" if math.isnan(size) else f"{size / 2**20:.{digits}f}"
+
+
+def encode_measurements(settings: Any, measurements: Sequence[Any], device: torch.device) -> bytes:
+    """Give measurements as the bytes of a JSON file, with all that they depend on; what is not known is null.
+
+    settings, measurements: dataclasses.
+    """
+    content = {
+        "machine": describe_machine(device),
+        "versions": describe_versions(),
+        "settings": dataclasses.asdict(settings),
+        "measurements": [_with_nulls(dataclasses.asdict(each)) for each in measurements],
+    }
+    return (json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False) + "\n").encode()
+
+
+def _with_nulls(row: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: None if isinstance(value, float) and math.isnan(value) else value for name, value in row.items()}
