@@ -9,12 +9,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import imageio.v3 as iio
 import numpy as np
 import onnx
 import onnxruntime
 import pytest
 import torch
 from numpy.typing import NDArray
+from scipy.ndimage import uniform_filter1d
 from torch import Tensor, nn
 
 import m2aenet_core
@@ -137,18 +139,29 @@ def in_torch(network: Network, image: Tensor, threshold: float | None) -> tuple[
     return {name: values[..., :height, :width] for name, values in expected.items()}, output.masks
 
 
-@pytest.mark.slow
-def test_the_embedded_weights_give_what_the_deblurrer_gives(folder: Path, photo: np.ndarray) -> None:
-    path = folder / "default.onnx"
+@pytest.fixture(scope="module")
+def embedded(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The default weights as `model.onnx`, in halves, alone in a folder."""
+    path = tmp_path_factory.mktemp("embedded") / "model.onnx"
     exported = export_onnx("default", path, half=True)
+    assert exported.size_bytes == path.stat().st_size
     assert exported.difference is not None
     assert exported.difference < TOLERANCE
-    assert exported.size_bytes == path.stat().st_size < 1.2 * weights_path("default").stat().st_size
+    return path
+
+
+@pytest.mark.slow
+def test_the_embedded_weights_stay_as_small_as_they_are(embedded: Path) -> None:
+    assert embedded.stat().st_size < 1.2 * weights_path("default").stat().st_size
+
+
+@pytest.mark.slow
+def test_the_embedded_weights_give_what_the_deblurrer_gives(embedded: Path, photo: np.ndarray) -> None:
     # a size that needs no padding, where the two differ in what they pad with
     cut = photo[:128, :208]
     analysis = m2aenet_core.Deblurrer("default").analyze(cut)
     image = torch.from_numpy(cut.copy()).permute(2, 0, 1).unsqueeze(0) / 255
-    outputs = run(session_of(path), image, 0.5)
+    outputs = run(session_of(embedded), image, 0.5)
     np.testing.assert_allclose(outputs["blur_probability"][0, 0], analysis.blur_probability, atol=TOLERANCE)
     for name in ("start_displacement", "end_displacement"):
         np.testing.assert_allclose(
@@ -157,6 +170,20 @@ def test_the_embedded_weights_give_what_the_deblurrer_gives(folder: Path, photo:
     with torch.no_grad():
         expected = load_model("default")(image, 0.5).restored
     np.testing.assert_allclose(outputs["restored"], expected, atol=TOLERANCE, rtol=0)
+
+
+@pytest.mark.slow
+def test_the_example_of_the_documentation_runs(
+    embedded: Path, root: Path, photo: np.ndarray, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = (root / "docs" / "command_line.md").read_text("utf-8")
+    (example,) = re.findall(r"^```python\n(import[^`]*onnxruntime.*?)^```$", text, flags=re.DOTALL | re.MULTILINE)
+    monkeypatch.chdir(embedded.parent)
+    iio.imwrite("photo.jpg", uniform_filter1d(photo[:90, 100:275], 21, axis=1))
+    exec(compile(example, "the example", "exec"), {})
+    restored, shown = iio.imread("restored.png"), iio.imread("photo.jpg")
+    assert restored.shape == shown.shape
+    assert 0 < np.abs(restored.astype(int) - shown).mean() < 10
 
 
 @pytest.mark.slow
@@ -256,7 +283,7 @@ def test_the_file_says_what_it_is_and_how_to_use_it(written: Path) -> None:
 @pytest.mark.slow
 def test_weights_keep_their_names_and_nothing_of_the_machine_is_inside(written: Path) -> None:
     names = {tensor.name for tensor in onnx.load(written).graph.initializer}
-    assert {"intro.weight", "encoders.1.1.trajectory_conv.bias"} <= names
+    assert {"intro.weight", "encoders.1.1.depthwise.weight"} <= names
     content = written.read_bytes()
     assert b".py" not in content
     assert str(Path(m2aenet_core.__file__).parent).encode() not in content
