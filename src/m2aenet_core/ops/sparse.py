@@ -40,9 +40,9 @@ def pruning_pays(mask: Tensor) -> bool:
     """Tell whether a convolution is quicker at the kept pixels of a hard mask (B, 1, H, W) alone than everywhere.
 
     A 1x1 convolution runs at the dilated pixels, and gathering, mixing and writing back cost about as much again at the
-    kept ones: it pays where both together are fewer than all pixels. Measured on a CPU, this is the break-even with 32
-    channels, and less than that with more: with 256 channels it lies at 1.35 times the pixels. Compact regions may
-    cover nearly half of the image, scattered pixels a tenth.
+    kept ones: it pays where both together are fewer than all pixels. On a CPU that is the break-even with 32 channels;
+    with 256 it lies at 1.35 times all pixels. Compact regions may cover nearly half of the image, scattered pixels a
+    tenth.
     """
     return bool(mask.sum() + dilate(mask.float()).sum() < mask.numel())
 
