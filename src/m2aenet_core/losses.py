@@ -50,6 +50,9 @@ def compute_losses(output: NetworkOutput, batch: Batch, config: LossConfig) -> d
     """
     restored = output.restored.float()
     sharp = best_shifted(batch.sharp, restored, config.shift_px) if config.shift_px else batch.sharp
+    # what masks and displacements are compared with, at the size that the network saw
+    pad = output.padding.add
+    framed = Batch(*map(pad, batch[:5]), motion_known=batch.motion_known)
     terms: dict[str, Tensor] = {}
     if config.l1:
         terms["l1"] = config.l1 * F.l1_loss(restored, sharp)
@@ -60,15 +63,15 @@ def compute_losses(output: NetworkOutput, batch: Batch, config: LossConfig) -> d
     if config.mask and output.blur_logits:
         shifts = output.shifts_px or (0,) * len(output.blur_logits)
         parts = zip(output.blur_logits, shifts, strict=True)
-        terms["mask"] = config.mask * _sum(mask_loss(logits, batch.mask, shift) for logits, shift in parts)
+        terms["mask"] = config.mask * _sum(mask_loss(logits, framed.mask, shift) for logits, shift in parts)
     motions = [motion.map(Tensor.float) for motion in output.displacements]
     if config.reblur and motions:
-        terms["reblur"] = config.reblur * _sum(reblur_loss(motion, batch, config.instants) for motion in motions)
+        terms["reblur"] = config.reblur * _sum(reblur_loss(motion, framed, config.instants) for motion in motions)
     if config.total_variation and motions:
         roughness = _sum(total_variation(motion, config.instants) for motion in motions)
         terms["total_variation"] = config.total_variation * roughness
     if config.displacement and motions:
-        terms["displacement"] = config.displacement * _sum(displacement_loss(motion, batch) for motion in motions)
+        terms["displacement"] = config.displacement * _sum(displacement_loss(motion, framed) for motion in motions)
     return terms
 
 
@@ -111,8 +114,8 @@ def fft_loss(restored: Tensor, sharp: Tensor) -> Tensor:
 def mask_loss(logits: Tensor, mask: Tensor, shift_px: int = 0) -> Tensor:
     """Give the cross-entropy of logits (B, 2, h, w) against a mask (B, 1, H, W), shrunk to their scale.
 
-    A cell that is blurred in part has the blurred share as its target. shift_px: by how many pixels the cells are
-    shifted up and left, as LMD-ViT's shifted windows are.
+    A cell that is blurred in part has the blurred share as its target. shift_px: by how many pixels the cells
+    lie further down and right, as LMD-ViT's shifted windows do.
     """
     if shift_px:
         mask = torch.roll(mask, (-shift_px, -shift_px), (2, 3))

@@ -19,6 +19,7 @@ from m2aenet_core.losses import (
 )
 from m2aenet_core.models.network import NetworkOutput
 from m2aenet_core.models.trajectory import Motion, quadratic_trajectory
+from m2aenet_core.ops.padding import centre_padding, corner_padding
 from m2aenet_core.ops.splat import reblur
 
 SIDE, CELL = 32, 8
@@ -263,3 +264,25 @@ def test_gradients_are_finite_at_the_truth() -> None:
     displacement_loss(Motion.of(start, end), batch).backward()
     assert start.grad is not None
     assert torch.isfinite(start.grad).all()
+
+
+@pytest.mark.parametrize("network", ["m2aenet", "lmdvit"])
+def test_at_odd_sizes_masks_are_compared_where_the_network_saw_them(network: str) -> None:
+    """The frame that padding adds counts as sharp; nothing is stretched."""
+    if network == "m2aenet":
+        padding, cells = corner_padding(20, 27, 16), 8
+    else:
+        padding, cells = centre_padding(20, 27, 16), 8
+    mask = torch.zeros(1, 1, 20, 27)
+    mask[..., 5:14, 9:20] = 1
+    blur = torch.rand(1, 3, 20, 27)
+    share = torch.nn.functional.avg_pool2d(padding.add(mask), cells).clamp(1e-7, 1 - 1e-7)
+    logits = torch.cat([share, 1 - share], dim=1).log()
+    nothing = torch.zeros(1, 2, 20, 27)
+    batch = Batch(blur, blur, mask, nothing, nothing, torch.tensor([False]))
+    right = NetworkOutput(blur, (logits,), padding=padding)
+    entropy = -(share * share.log() + (1 - share) * (1 - share).log()).mean()
+    loss = compute_losses(right, batch, LossConfig(mask=1.0))["mask"]
+    torch.testing.assert_close(loss, entropy, atol=1e-5, rtol=1e-4)
+    shifted = NetworkOutput(blur, (logits.roll(1, 3),), padding=padding)
+    assert compute_losses(shifted, batch, LossConfig(mask=1.0))["mask"] > 2 * loss

@@ -159,7 +159,9 @@ class LMDViT(Network):
         padding = centre_padding(blur.shape[-2], blur.shape[-1], self.size_multiple)
         limit = self.config.threshold if threshold is None else threshold
         restored, logits, masks = self._run(padding.add(blur), draws if self.training else limit)
-        return NetworkOutput(padding.remove(restored), tuple(logits), tuple(masks), shifts_px=self.shifts_px)
+        return NetworkOutput(
+            padding.remove(restored), tuple(logits), tuple(masks), shifts_px=self.shifts_px, padding=padding
+        )
 
     @property
     def shifts_px(self) -> tuple[int, ...]:

@@ -30,7 +30,7 @@ from m2aenet_core.models.network import Decision, Encoded, Network, NetworkOutpu
 from m2aenet_core.models.trajectory import Motion
 from m2aenet_core.models.trajectory_conv import trajectory_taps
 from m2aenet_core.ops.draws import Draws
-from m2aenet_core.ops.padding import pad_to_multiple
+from m2aenet_core.ops.padding import corner_padding
 from m2aenet_core.ops.resize import resize_displacement, resize_image, shrink_mask
 from m2aenet_core.ops.sparse import kept_pixels
 
@@ -132,8 +132,8 @@ class M2AENet(Network):
         evaluation mode they are the probability against the threshold (eq. 3), by default the config's. Logits, masks
         and displacements are those of each guided scale.
         """
-        height, width = blur.shape[-2:]
-        image = pad_to_multiple(blur, self.size_multiple)
+        padding = corner_padding(blur.shape[-2], blur.shape[-1], self.size_multiple)
+        image = padding.add(blur)
         limit = self.config.threshold if threshold is None else threshold
         all_logits: list[Tensor] = []
         masks: list[Tensor] = []
@@ -150,8 +150,8 @@ class M2AENet(Network):
                 motions.append(motion)
             return self._guide(mask, motion)
 
-        restored = self._run(image, self.intro(image), [], guide)[..., :height, :width]
-        return NetworkOutput(restored, tuple(all_logits), tuple(masks), tuple(motions))
+        restored = padding.remove(self._run(image, self.intro(image), [], guide))
+        return NetworkOutput(restored, tuple(all_logits), tuple(masks), tuple(motions), padding=padding)
 
     def _mask(self, logits: Tensor, threshold: float | Tensor, draws: Draws | None) -> Tensor:
         if not self.training:

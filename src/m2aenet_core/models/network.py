@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 from torch import Tensor, nn
 
 from m2aenet_core.models.trajectory import Motion
+from m2aenet_core.ops.padding import NO_PADDING, Padding
 
 Decision = Tensor | float
 """What decides where a network restores: a mask (B, 1, h, w) of its cells, 1 = blurred, or a threshold."""
@@ -62,7 +63,8 @@ class NetworkOutput(NamedTuple):
 
     restored (B, 3, H, W); blur_logits, for each predictor (B, 2, h, w), channel 0 is "blurred"; masks, the decisions
     taken from them; displacements, for each analyzer; shifts_px, for each predictor by how many image pixels its
-    cells lie further down and right (LMD-ViT's shifted windows), empty where none is.
+    cells lie further down and right (LMD-ViT's shifted windows), empty where none is; padding, by which the image grew
+    to what logits, masks and displacements belong to.
     """
 
     restored: Tensor
@@ -70,6 +72,7 @@ class NetworkOutput(NamedTuple):
     masks: tuple[Tensor, ...] = ()
     displacements: tuple[Motion, ...] = ()
     shifts_px: tuple[int, ...] = ()
+    padding: Padding = NO_PADDING
 
 
 class Network(nn.Module, ABC):

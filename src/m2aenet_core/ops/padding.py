@@ -37,10 +37,22 @@ class Padding(NamedTuple):
         """Give (B, C, H, W) with zeros around it; a padded mask counts as sharp there."""
         return F.pad(image, (self.left, self.right, self.top, self.bottom)) if any(self) else image
 
+    def size(self, height: int, width: int) -> tuple[int, int]:
+        """Give the size of an image of this size after padding."""
+        return height + self.top + self.bottom, width + self.left + self.right
+
     def remove(self, image: Tensor) -> Tensor:
         """Give a padded (B, C, H, W) without what was added."""
         height, width = image.shape[-2:]
         return image[..., self.top : height - self.bottom, self.left : width - self.right]
+
+
+NO_PADDING = Padding(0, 0, 0, 0)
+
+
+def corner_padding(height: int, width: int, multiple: int) -> Padding:
+    """Give the padding to multiples at the bottom and the right, as `pad_to_multiple` does."""
+    return Padding(0, 0, round_up(height, multiple) - height, round_up(width, multiple) - width)
 
 
 def centre_padding(height: int, width: int, multiple: int) -> Padding:

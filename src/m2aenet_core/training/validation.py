@@ -63,11 +63,11 @@ def validation_metrics(outputs: Sequence[NetworkOutput], truth: Batch) -> dict[s
 
 def found_probability(output: NetworkOutput, size: tuple[int, ...]) -> NDArray[np.float32]:
     """Give the blur probability (H, W) of the first sample, the mean over the scales; 1 without predictors."""
-    planes = []
+    planes, framed = [], output.padding.size(size[0], size[1])
     shifts = output.shifts_px or (0,) * len(output.blur_logits)
     for logits, shift in zip(output.blur_logits, shifts, strict=True):
-        plane = resize_image(blur_probability(logits[:1].float()), (size[0], size[1]))
-        planes.append(torch.roll(plane, (shift, shift), (2, 3)))
+        plane = resize_image(blur_probability(logits[:1].float()), framed)
+        planes.append(output.padding.remove(torch.roll(plane, (shift, shift), (2, 3))))
     if not planes:
         return np.ones(size, np.float32)
     return torch.stack(planes).mean(dim=0)[0, 0].cpu().numpy()
@@ -77,7 +77,8 @@ def found_motion(output: NetworkOutput, size: tuple[int, ...]) -> Motion | None:
     """Give the motion of the last analyzer at full size; None without one."""
     if not output.displacements:
         return None
-    return output.displacements[-1].map(lambda field: resize_displacement(field.float(), (size[0], size[1])))
+    framed = output.padding.size(size[0], size[1])
+    return output.displacements[-1].map(lambda field: output.padding.remove(resize_displacement(field.float(), framed)))
 
 
 def field_of(displacement: torch.Tensor) -> NDArray[np.float32]:
