@@ -52,7 +52,9 @@ def compute_losses(output: NetworkOutput, batch: Batch, config: LossConfig) -> d
     sharp = best_shifted(batch.sharp, restored, config.shift_px) if config.shift_px else batch.sharp
     # what masks and displacements are compared with, at the size that the network saw
     pad = output.padding.add
-    framed = Batch(*map(pad, batch[:5]), motion_known=batch.motion_known)
+    framed = Batch(
+        pad(batch.blur), pad(batch.sharp), pad(batch.mask), pad(batch.start), pad(batch.end), batch.motion_known
+    )
     terms: dict[str, Tensor] = {}
     if config.l1:
         terms["l1"] = config.l1 * F.l1_loss(restored, sharp)
