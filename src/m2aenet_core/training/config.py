@@ -136,10 +136,6 @@ def check_config(config: TrainConfig) -> None:
             raise InputError(f"{name} is {getattr(config, name)}; give at least 1")
     if min(config.log_every, config.validation_samples) < 1:
         raise InputError("log_every and validation_samples must be at least 1")
-    # it pads other sizes on all sides, and its masks would no longer lie on the samples'
-    multiple = config.lmdvit.window << (len(config.lmdvit.depths) // 2)
-    if config.network == "lmdvit" and config.blur.crop_px % multiple:
-        raise InputError(f"LMD-ViT is trained on crops of a multiple of {multiple} pixels; change blur.crop_px")
 
 
 def check_resumable(folder: Path, config: TrainConfig) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import platform
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -14,6 +13,7 @@ from lightning_fabric import Fabric
 
 from m2aenet_core import __version__
 from m2aenet_core.atomic import write_atomic
+from m2aenet_core.machine import describe_machine, describe_versions
 from m2aenet_core.options import to_yaml
 from m2aenet_core.training.config import TrainConfig
 from m2aenet_core.training.curves import columns_of, curves_png
@@ -80,26 +80,17 @@ def _summary(config: TrainConfig, state: TrainState) -> str:
 
 
 def _machine(fabric: Fabric, config: TrainConfig) -> list[str]:
+    machine = describe_machine(fabric.device)
+    versions = ", ".join(f"{name} {version}" for name, version in describe_versions().items())
     memory_gb = psutil.virtual_memory().total / 2**30
-    device = fabric.device
-    name = torch.cuda.get_device_name(device) if device.type == "cuda" else _processor()
     lines = [
-        f"{fabric.world_size} x {name}, {torch.get_num_threads()} threads each, {memory_gb:.0f} GB of memory",
-        f"precision {chosen_precision(config)}, torch {torch.__version__}, Python {platform.python_version()}",
+        f"{fabric.world_size} x {machine['device']}; {machine['processor']}, {machine['threads']} for each process, "
+        f"{memory_gb:.0f} GB of memory",
+        f"precision {chosen_precision(config)}; {versions}",
     ]
-    if device.type == "cuda":
-        lines.append(f"peak of GPU memory: {torch.cuda.max_memory_allocated(device) / 2**30:.1f} GB")
+    if fabric.device.type == "cuda":
+        lines.append(f"peak of GPU memory: {torch.cuda.max_memory_allocated(fabric.device) / 2**30:.1f} GB")
     return lines
-
-
-def _processor() -> str:
-    """Give the processor's name; Linux tells it in a file alone."""
-    try:
-        info = Path("/proc/cpuinfo").read_text("utf-8")
-    except OSError:
-        return platform.processor() or platform.machine()
-    names = [line.partition(":")[2].strip() for line in info.splitlines() if line.startswith("model name")]
-    return names[0] if names else platform.machine()
 
 
 def _table(validations: Sequence[Row]) -> str:

@@ -8,7 +8,6 @@ import pytest
 import yaml
 
 from m2aenet_core.errors import InputError
-from m2aenet_core.models.lmdvit import LMDViTConfig
 from m2aenet_core.options import to_yaml
 from m2aenet_core.training.config import TrainConfig, check_config, check_resumable
 
@@ -22,7 +21,6 @@ from m2aenet_core.training.config import TrainConfig, check_config, check_resuma
         ({"steps": 0}, "steps is 0; give at least 1"),
         ({"accumulate": 0}, "accumulate is 0"),
         ({"log_every": 0}, "log_every"),
-        ({"network": "lmdvit", "lmdvit": LMDViTConfig(width=8)}, "crops of a multiple of 128 pixels"),
     ],
 )
 def test_what_cannot_be_trained_with_gets_a_sentence(
