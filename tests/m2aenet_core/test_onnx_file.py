@@ -30,7 +30,7 @@ def core(weight: Array) -> ModelProto:
         helper.make_node("Neg", ["lightest"], ["padded_darkest"]),
     ]
     for node in nodes:
-        node.metadata_props.add(key="stack_trace", value="/home/somebody/network.py")
+        node.metadata_props.add(key="stack_trace", value="File network.py, line 3")
     values = [
         helper.make_tensor_value_info(name, TensorProto.FLOAT, ["b", 3, "h", "w"])
         for name in ("padded_image", "padded_restored", "padded_darkest")

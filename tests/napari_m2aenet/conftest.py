@@ -15,7 +15,7 @@ from napari_m2aenet.models import OpenDeblurrer
 
 
 @pytest.fixture(scope="session")
-def model() -> M2AENet:
+def model(photo: np.ndarray) -> M2AENet:
     """A network without training whose blur probability varies over a photo, around one half."""
     torch.manual_seed(0)
     network = M2AENet(M2AENetConfig(width=4, encoder_blocks=(1, 1, 1, 1), middle_blocks=1, decoder_blocks=(1, 1, 1, 1)))
@@ -23,8 +23,11 @@ def model() -> M2AENet:
         for parameter in network.parameters():
             parameter.add_(0.2 * torch.randn_like(parameter))
         decision = network.mask_predictors["3"].decide[-1]
-        decision.weight.mul_(20)
-        decision.bias.zero_()
+        image = torch.from_numpy(photo).permute(2, 0, 1).unsqueeze(0) / 255
+        blurred, sharp = network.eval().analyze(image).blur_logits.unbind(dim=1)
+        decision.weight.mul_(2 / (blurred - sharp).std())
+        blurred, sharp = network.analyze(image).blur_logits.unbind(dim=1)
+        decision.bias[0] -= (blurred - sharp).median()
     return network.eval()
 
 
