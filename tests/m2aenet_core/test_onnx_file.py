@@ -73,7 +73,7 @@ def test_zeros_are_added_at_the_bottom_and_the_right_alone(model: ModelProto) ->
 
 def test_weights_get_the_networks_own_names_and_notes_of_the_machine_go(model: ModelProto) -> None:
     assert "weight" in {tensor.name for tensor in model.graph.initializer}
-    assert b"somebody" not in model.SerializeToString()
+    assert b"network.py" not in model.SerializeToString()
 
 
 def test_the_format_is_as_old_as_the_operators_allow(model: ModelProto) -> None:
