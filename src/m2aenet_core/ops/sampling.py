@@ -48,17 +48,14 @@ class Readers(NamedTuple):
 
     entries (B * H * W * K * 4): positions in the flattened `TapTable.weights`, in order of row and kernel position.
     pixels (B * H * W * K * 4): the pixel each of them belongs to.
+    bags (B * H * W * K * 4): row * K + kernel position of each of them, in ascending order.
     starts (B * H * W * K + 1): where each row and kernel position begins in them.
     """
 
     entries: Tensor
     pixels: Tensor
+    bags: Tensor
     starts: Tensor
-
-    def between(self, first: int, last: int) -> Readers:
-        """Give the readers of the rows and kernel positions from `first` to `last`, with starts of their own."""
-        begin, end = int(self.starts[first]), int(self.starts[last])
-        return Readers(self.entries[begin:end], self.pixels[begin:end], self.starts[first : last + 1] - begin)
 
 
 class TapTable(NamedTuple):
@@ -80,7 +77,7 @@ def tap_table(offsets: Tensor, kernel_size: int = 3) -> TapTable:
     offsets (K, B, 2, H, W): displacement (y, x) in pixels added to tap k of the row-major kernel grid,
     K = kernel_size ** 2. Differentiable in the offsets through the weights.
 
-    Memory: 32 bytes for each tap of each pixel, 72 while it is made. With gradients 104, which serve the backward
+    Memory: 32 bytes for each tap of each pixel, 72 while it is made. With gradients 120, which serve the backward
     passes of all blocks together, and 196 while it is made.
     """
     taps, batch, _, height, width = offsets.shape
@@ -128,7 +125,7 @@ def _readers(neighbours: Tensor, taps: int) -> Readers:
     in_order, entries = read.sort(stable=True)
     every = torch.arange(bags + 1, device=read.device, dtype=read.dtype)
     starts = torch.searchsorted(in_order, every, out_int32=read.dtype == torch.int32)
-    return Readers(entries, (entries // (taps * _CORNERS)).to(read.dtype), starts)
+    return Readers(entries, (entries // (taps * _CORNERS)).to(read.dtype), in_order, starts)
 
 
 def deformable_depthwise(features: Tensor, kernel: Tensor, bias: Tensor | None, table: TapTable) -> Tensor:
@@ -215,21 +212,40 @@ class _DeformableDepthwise(torch.autograd.Function):
         taps, channels = kernel.shape
         readers: Readers = ctx.readers or _readers(neighbours, taps)
         gradient = gradient.contiguous()
+        shares = weights.view(-1)[readers.entries].to(gradient.dtype)
         for_rows, for_kernel = torch.empty_like(gradient), torch.zeros_like(kernel, dtype=gradient.dtype)
-        for_weights = torch.empty_like(weights) if ctx.needs_input_grad[3] else None
-        for first, last in _passes(rows, taps):
-            entries, pixels, starts = readers.between(first * taps, last * taps)
-            share = weights.view(-1)[entries].to(gradient.dtype).requires_grad_(for_weights is not None)
-            with torch.set_grad_enabled(for_weights is not None):
-                spread = F.embedding_bag(
-                    pixels, gradient, offsets=starts, per_sample_weights=share, mode="sum", include_last_offset=True
-                )
-            some = rows[first:last].to(gradient.dtype)
-            if for_weights is not None:
-                (for_share,) = torch.autograd.grad(spread, share, (some.unsqueeze(1) * kernel).view(-1, channels))
-                for_weights.view(-1).index_copy_(0, entries, for_share.to(weights.dtype))
-            spread = spread.detach().view(-1, taps, channels)
-            for_kernel += (spread * some.unsqueeze(1)).sum(dim=0)
+        for_shares = torch.empty_like(shares) if ctx.needs_input_grad[3] else None
+        spans = list(_passes(rows, taps))
+        begins = readers.starts[:: spans[0][1] * taps].tolist() if spans else []
+        products = gradient.new_empty(spans[0][1] if spans else 0, taps, channels)
+        for (first, last), begin, end in zip(spans, begins, [*begins[1:], len(shares)], strict=False):
+            bags = slice(first * taps, last * taps)
+            pixels, starts = readers.pixels[begin:end], readers.starts[bags.start : bags.stop + 1] - begin
+            spread = F.embedding_bag(
+                pixels,
+                gradient,
+                offsets=starts,
+                per_sample_weights=shares[begin:end],
+                mode="sum",
+                include_last_offset=True,
+            )
+            some, product = rows[first:last].to(gradient.dtype).unsqueeze(1), products[: last - first]
+            if for_shares is not None:
+                torch.mul(some, kernel, out=product)
+                own_bags = readers.bags[begin:end] - bags.start
+                for_shares[begin:end] = _dot_rows(product.view(-1, channels), gradient, pixels, starts, own_bags)
+            spread = spread.view(-1, taps, channels)
+            for_kernel += torch.mul(spread, some, out=product).sum(dim=0)
             _mix(spread, kernel, for_rows[first:last])
+        for_weights = None
+        if for_shares is not None:
+            for_weights = torch.empty_like(weights)
+            for_weights.view(-1)[readers.entries] = for_shares.to(weights.dtype)
         for_bias = gradient.sum(dim=0).to(bias.dtype)
         return for_rows.to(rows.dtype), for_kernel.to(kernel.dtype), for_bias, for_weights, None, None
+
+
+def _dot_rows(bag_rows: Tensor, rows: Tensor, indices: Tensor, starts: Tensor, bags: Tensor) -> Tensor:
+    """Give <bag_rows[bag], rows[index]> for each entry of a bag, which is the gradient of embedding_bag's weights."""
+    # by its own name: asking autograd for it inside of a backward pass takes longer than computing it
+    return torch.ops.aten._embedding_bag_per_sample_weights_backward(bag_rows, rows, indices, starts, bags, 0)
