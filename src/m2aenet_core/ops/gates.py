@@ -71,11 +71,12 @@ class _MaskedGate(torch.autograd.Function):
     @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
         convolved, repeated, mask = ctx.saved_tensors
-        for_gate = gradient * mask
+        first = convolved[:, : repeated.shape[1]]
+        # as if the mask were 1 for what was convolved and 0 for what was repeated; it comes in last
+        for_halves, for_repeated = _for_halves(gradient, convolved), gradient * repeated
         for_mask = None
         if ctx.needs_input_grad[2]:
-            first, second = convolved.chunk(2, dim=1)
-            difference = torch.addcmul(first * second, repeated, repeated, value=-1)
-            for_mask = difference.mul_(gradient).sum(dim=1, keepdim=True).to(mask.dtype)
-        for_repeated = (gradient - for_gate).mul_(repeated).mul_(2).to(repeated.dtype)
-        return _for_halves(for_gate, convolved), for_repeated, for_mask
+            for_first = for_halves[:, : repeated.shape[1]]
+            for_mask = (for_first * first).addcmul_(for_repeated, repeated, value=-1).sum(dim=1, keepdim=True)
+            for_mask = for_mask.to(mask.dtype)
+        return for_halves.mul_(mask), for_repeated.mul_(2 - 2 * mask).to(repeated.dtype), for_mask
