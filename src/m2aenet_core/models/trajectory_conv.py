@@ -23,7 +23,8 @@ def trajectory_taps(motion: Motion, taps: int = 9) -> TapTable:
     """Prepare taps at grid_k + o(t_k), k = 0 .. taps - 1 in row-major order, once for all blocks of a stage."""
     # coordinates stay in float32 under autocast: bfloat16 cannot tell neighbouring pixels apart beyond 256
     offsets = motion.map(Tensor.float).trajectory(taps) if motion.field.dtype.itemsize < 4 else motion.trajectory(taps)
-    return tap_table(offsets, kernel_side(taps))
+    # the middle tap is read at mid-exposure, where a trajectory begins: only a learned one may move it
+    return tap_table(offsets, kernel_side(taps), middle_is_still=taps > 1 and motion.form != "learnable")
 
 
 class TrajectoryConv(nn.Module):

@@ -61,6 +61,7 @@ class Readers(NamedTuple):
 class TapTable(NamedTuple):
     """Where each tap of a deformable convolution reads, prepared once and shared by all blocks of a stage.
 
+    K is the number of taps that move: all, or all but the middle one, which then reads its own pixel.
     neighbours (B * H * W * K, 4): rows of the flattened (B * H * W, C) features, the four neighbours of each tap.
     weights (B * H * W * K, 4): their bilinear weights; 0 for neighbours outside the image.
     readers: the same look-up for the backward pass; None where no gradient was wanted when the table was made.
@@ -71,11 +72,12 @@ class TapTable(NamedTuple):
     readers: Readers | None = None
 
 
-def tap_table(offsets: Tensor, kernel_size: int = 3) -> TapTable:
+def tap_table(offsets: Tensor, kernel_size: int = 3, *, middle_is_still: bool = False) -> TapTable:
     """Prepare the look-up for taps at grid_k + offset_k.
 
-    offsets (K, B, 2, H, W): displacement (y, x) in pixels added to tap k of the row-major kernel grid,
-    K = kernel_size ** 2. Differentiable in the offsets through the weights.
+    offsets (kernel_size ** 2, B, 2, H, W): displacement (y, x) in pixels added to tap k of the row-major kernel grid.
+    Differentiable in the offsets through the weights. middle_is_still: the middle tap has no displacement, and nothing
+    has to be looked up for it.
 
     Memory: 32 bytes for each tap of each pixel, 72 while it is made. With gradients 120, which serve the backward
     passes of all blocks together, and 196 while it is made.
@@ -84,6 +86,8 @@ def tap_table(offsets: Tensor, kernel_size: int = 3) -> TapTable:
     if taps != kernel_size**2:
         raise ValueError(f"a {kernel_size}x{kernel_size} kernel has {kernel_size**2} taps, got offsets for {taps}")
     kernel = torch.arange(taps, device=offsets.device)
+    if middle_is_still:
+        offsets, kernel, taps = _without_middle(offsets), _without_middle(kernel), taps - 1
     # (B, H, W, K): the taps of one pixel lie side by side, as the convolution sums them
     y = offsets[:, :, 0].permute(1, 2, 3, 0) + (kernel // kernel_size - kernel_size // 2)
     x = offsets[:, :, 1].permute(1, 2, 3, 0) + (kernel % kernel_size - kernel_size // 2)
@@ -97,6 +101,11 @@ def tap_table(offsets: Tensor, kernel_size: int = 3) -> TapTable:
     weights = (weights_y.unsqueeze(-1) * weights_x.unsqueeze(-2)).view(-1, _CORNERS)
     wanted = torch.is_grad_enabled() and not torch.compiler.is_compiling()
     return TapTable(neighbours, weights, _readers(neighbours, taps) if wanted else None)
+
+
+def _without_middle(taps: Tensor) -> Tensor:
+    """Give (K, ...) without the middle one of the odd number K."""
+    return torch.cat([taps[: len(taps) // 2], taps[len(taps) // 2 + 1 :]])
 
 
 def _index_type(largest: int) -> torch.dtype:
@@ -143,25 +152,28 @@ def deformable_depthwise(features: Tensor, kernel: Tensor, bias: Tensor | None, 
     batch, channels, height, width = features.shape
     rows = features.permute(0, 2, 3, 1).reshape(-1, channels).contiguous()
     by_tap = kernel.flatten(1).t().contiguous()
+    middle = None
+    if len(table.neighbours) == len(rows) * (len(by_tap) - 1):
+        middle, by_tap = by_tap[len(by_tap) // 2], _without_middle(by_tap)
     if len(table.neighbours) != len(rows) * len(by_tap):
         raise ValueError(
             f"the table holds {len(table.neighbours)} taps, but {len(rows)} pixels have {len(by_tap)} each"
         )
     bias = by_tap.new_zeros(channels) if bias is None else bias
     if torch.compiler.is_compiling() or rows.device.type not in _HAS_BAGS:
-        convolved = _convolve_fused(rows, by_tap, bias, table)
+        convolved = _convolve_fused(rows, by_tap, middle, bias, table)
     else:
         convolved = _DeformableDepthwise.apply(  # type: ignore[no-untyped-call]
-            rows, by_tap, bias, table.weights, table.neighbours, table.readers
+            rows, by_tap, middle, bias, table.weights, table.neighbours, table.readers
         )
     return convolved.view(batch, height, width, channels).permute(0, 3, 1, 2)
 
 
-def _convolve_fused(rows: Tensor, kernel: Tensor, bias: Tensor, table: TapTable) -> Tensor:
+def _convolve_fused(rows: Tensor, kernel: Tensor, middle: Tensor | None, bias: Tensor, table: TapTable) -> Tensor:
     """Convolve in plain operations, which a compiler fuses into one loop and an export can write down."""
     neighbours = table.neighbours.view(-1, len(kernel), _CORNERS)
     weights = table.weights.view(-1, len(kernel), _CORNERS, 1).to(rows.dtype)
-    convolved = bias
+    convolved = bias if middle is None else bias + rows * middle
     for tap in range(len(kernel)):
         corners = rows.index_select(0, neighbours[:, tap].flatten()).view(-1, _CORNERS, rows.shape[1])
         convolved = convolved + (corners * weights[:, tap]).sum(dim=1) * kernel[tap]
@@ -181,6 +193,8 @@ def _mix(looked_up: Tensor, kernel: Tensor, out: Tensor) -> Tensor:
 class _DeformableDepthwise(torch.autograd.Function):
     """Convolve rows (N, C) with a kernel (K, C), some pixels at a time; look up again for the backward pass.
 
+    A tap that stands still, middle (C) or None, needs no look-up: it is a product of rows as they are.
+
     With A_k the look-up of tap k and w_k its kernel, out = sum_k w_k * A_k rows. The transpose,
     sum_k w_k * A_k^T gradient, has the same form, and the sorted table makes A_k^T a look-up too. Since
     <gradient, out> = sum_k <w_k * rows, A_k^T gradient>, all other gradients can be had from A_k^T gradient as well.
@@ -188,7 +202,13 @@ class _DeformableDepthwise(torch.autograd.Function):
 
     @staticmethod
     def forward(
-        rows: Tensor, kernel: Tensor, bias: Tensor, weights: Tensor, neighbours: Tensor, readers: Readers | None
+        rows: Tensor,
+        kernel: Tensor,
+        middle: Tensor | None,
+        bias: Tensor,
+        weights: Tensor,
+        neighbours: Tensor,
+        readers: Readers | None,
     ) -> Tensor:
         taps, channels = kernel.shape
         out = kernel.new_empty(rows.shape, dtype=torch.promote_types(rows.dtype, kernel.dtype))
@@ -198,6 +218,8 @@ class _DeformableDepthwise(torch.autograd.Function):
             # embedding_bag sums the four neighbours without building them
             looked_up = F.embedding_bag(neighbours[bags], rows, per_sample_weights=weight, mode="sum")
             _mix(looked_up.view(-1, taps, channels).to(out.dtype), kernel, out[first:last]).add_(bias)
+            if middle is not None:
+                out[first:last].addcmul_(rows[first:last], middle)
         return out
 
     @staticmethod
@@ -208,13 +230,14 @@ class _DeformableDepthwise(torch.autograd.Function):
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
-        rows, kernel, bias, weights, neighbours = ctx.saved_tensors
+        rows, kernel, middle, bias, weights, neighbours = ctx.saved_tensors
         taps, channels = kernel.shape
         readers: Readers = ctx.readers or _readers(neighbours, taps)
         gradient = gradient.contiguous()
         shares = weights.view(-1)[readers.entries].to(gradient.dtype)
         for_rows, for_kernel = torch.empty_like(gradient), torch.zeros_like(kernel, dtype=gradient.dtype)
-        for_shares = torch.empty_like(shares) if ctx.needs_input_grad[3] else None
+        for_middle = None if middle is None else torch.zeros_like(middle, dtype=gradient.dtype)
+        for_shares = torch.empty_like(shares) if ctx.needs_input_grad[4] else None
         spans = list(_passes(rows, taps))
         begins = readers.starts[:: spans[0][1] * taps].tolist() if spans else []
         products = gradient.new_empty(spans[0][1] if spans else 0, taps, channels)
@@ -229,20 +252,24 @@ class _DeformableDepthwise(torch.autograd.Function):
                 mode="sum",
                 include_last_offset=True,
             )
-            some, product = rows[first:last].to(gradient.dtype).unsqueeze(1), products[: last - first]
+            some, product = rows[first:last].to(gradient.dtype), products[: last - first]
             if for_shares is not None:
-                torch.mul(some, kernel, out=product)
+                torch.mul(some.unsqueeze(1), kernel, out=product)
                 own_bags = readers.bags[begin:end] - bags.start
                 for_shares[begin:end] = _dot_rows(product.view(-1, channels), gradient, pixels, starts, own_bags)
             spread = spread.view(-1, taps, channels)
-            for_kernel += torch.mul(spread, some, out=product).sum(dim=0)
+            for_kernel += torch.mul(spread, some.unsqueeze(1), out=product).sum(dim=0)
             _mix(spread, kernel, for_rows[first:last])
+            if middle is not None and for_middle is not None:
+                for_middle += (gradient[first:last] * some).sum(dim=0)
+                for_rows[first:last].addcmul_(gradient[first:last], middle)
         for_weights = None
         if for_shares is not None:
             for_weights = torch.empty_like(weights)
             for_weights.view(-1)[readers.entries] = for_shares.to(weights.dtype)
         for_bias = gradient.sum(dim=0).to(bias.dtype)
-        return for_rows.to(rows.dtype), for_kernel.to(kernel.dtype), for_bias, for_weights, None, None
+        for_middle = None if middle is None or for_middle is None else for_middle.to(middle.dtype)
+        return for_rows.to(rows.dtype), for_kernel.to(kernel.dtype), for_middle, for_bias, for_weights, None, None
 
 
 def _dot_rows(bag_rows: Tensor, rows: Tensor, indices: Tensor, starts: Tensor, bags: Tensor) -> Tensor:

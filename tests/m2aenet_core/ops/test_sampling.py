@@ -175,6 +175,28 @@ def test_nine_samplings_one_for_each_tap_give_the_same_with_all_gradients() -> N
         torch.testing.assert_close(one, other)
 
 
+@pytest.mark.usefixtures("_passes")
+@pytest.mark.parametrize("kernel_size", [3, 5])
+def test_a_middle_tap_that_stands_still_needs_no_look_up(kernel_size: int) -> None:
+    features, _, bias = parts((2, 3, 5, 6))
+    kernel = torch.randn(3, 1, kernel_size, kernel_size, dtype=torch.float64)
+    offsets = between_pixels(kernel_size**2, 2, 2, 5, 6)
+    offsets[kernel_size**2 // 2] = 0
+    leaves = [tensor.requires_grad_() for tensor in (features, kernel, bias, offsets)]
+    short, whole = (tap_table(offsets, kernel_size, middle_is_still=still) for still in (True, False))
+    assert len(short.neighbours) * kernel_size**2 == len(whole.neighbours) * (kernel_size**2 - 1)
+    found, expected = (deformable_depthwise(features, kernel, bias, table) for table in (short, whole))
+    torch.testing.assert_close(found, expected)
+    upstream = torch.randn_like(found)
+    ours, theirs = (torch.autograd.grad(each, leaves, upstream) for each in (found, expected))
+    for one, other in zip(ours[:3], theirs[:3], strict=True):
+        torch.testing.assert_close(one, other)
+    # nothing asks where the middle tap should rather be
+    assert (ours[3][kernel_size**2 // 2] == 0).all()
+    theirs[3][kernel_size**2 // 2] = 0
+    torch.testing.assert_close(ours[3], theirs[3])
+
+
 def test_nothing_is_kept_for_the_backward_pass_but_the_arguments() -> None:
     features, kernel, bias = (tensor.requires_grad_() for tensor in parts())
     features_in_memory = features.detach().to(memory_format=torch.channels_last).requires_grad_()
