@@ -8,7 +8,6 @@ from typing import Any, NamedTuple
 import torch
 import torch.nn.functional as F
 from torch import Tensor
-from torch.autograd.function import once_differentiable
 
 from m2aenet_core.ops.passes import passes
 
@@ -100,9 +99,8 @@ def depthwise_at_kept(rows: Tensor, kernel: Tensor, bias: Tensor, pixels: KeptPi
     kept; it takes the gradient of the rows, a copy of them, and 512 kB for each thread.
     """
     by_tap = kernel.flatten(1).t().contiguous()
-    if torch.compiler.is_compiling():
-        return _convolve_fused(rows, by_tap, bias, pixels.neighbours)
-    return _DepthwiseAtKept.apply(rows, by_tap, bias, pixels.neighbours)  # type: ignore[no-untyped-call]
+    out: Tensor = _convolve(rows, by_tap, bias, pixels.neighbours)
+    return out
 
 
 def _with_outside(rows: Tensor) -> Tensor:
@@ -110,52 +108,80 @@ def _with_outside(rows: Tensor) -> Tensor:
     return torch.cat([rows, rows.new_zeros(1, rows.shape[1])])
 
 
-def _convolve_fused(rows: Tensor, kernel: Tensor, bias: Tensor, neighbours: Tensor) -> Tensor:
-    """Convolve in plain operations, which a compiler fuses into one loop."""
-    padded = _with_outside(rows)
-    convolved = bias
-    for tap in range(_NEIGHBOURS):
-        convolved = convolved + padded.index_select(0, neighbours[tap]) * kernel[tap]
-    return convolved
-
-
 def _passes(rows: Tensor, count: int) -> Iterator[tuple[int, int]]:
     return passes(count, rows.shape[1] * rows.element_size(), _CACHE_BYTES, rows.device)
 
 
-class _DepthwiseAtKept(torch.autograd.Function):
-    """Convolve rows (D, C) with a kernel (9, C), some kept pixels at a time; read again for the backward pass."""
+# -- the operator, which a compiler calls as it is --------------------------------------------------------------------
 
-    @staticmethod
-    def forward(rows: Tensor, kernel: Tensor, bias: Tensor, neighbours: Tensor) -> Tensor:
-        padded = _with_outside(rows)
-        kept, channels = neighbours.shape[1], rows.shape[1]
-        out = rows.new_empty(kept, channels, dtype=torch.promote_types(rows.dtype, kernel.dtype))
-        for first, last in _passes(rows, kept):
-            some = out[first:last]
-            read = rows.new_empty(last - first, channels)
-            for tap in range(_NEIGHBOURS):
-                torch.index_select(padded, 0, neighbours[tap, first:last], out=read)
-                torch.addcmul(some if tap else bias, read, kernel[tap], out=some)
-        return out
 
-    @staticmethod
-    def setup_context(ctx: Any, inputs: tuple[Tensor, ...], output: Tensor) -> None:
-        ctx.save_for_backward(*inputs)
+def _forward(rows: Tensor, kernel: Tensor, bias: Tensor, neighbours: Tensor) -> Tensor:
+    padded = _with_outside(rows)
+    out = _like_result(rows, kernel, neighbours)
+    for first, last in _passes(rows, len(out)):
+        some = out[first:last]
+        read = rows.new_empty(some.shape)
+        for tap in range(_NEIGHBOURS):
+            torch.index_select(padded, 0, neighbours[tap, first:last], out=read)
+            torch.addcmul(some if tap else bias, read, kernel[tap], out=some)
+    return out
 
-    @staticmethod
-    @once_differentiable
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
-        rows, kernel, bias, neighbours = ctx.saved_tensors
-        padded = _with_outside(rows.to(gradient.dtype))
-        for_rows, for_kernel = torch.zeros_like(padded), torch.zeros_like(kernel, dtype=gradient.dtype)
-        for first, last in _passes(gradient, len(gradient)):
-            some = gradient[first:last]
-            product = torch.empty_like(some)
-            for tap in range(_NEIGHBOURS):
-                read = neighbours[tap, first:last]
-                for_rows.index_add_(0, read, torch.mul(some, kernel[tap], out=product))
-                torch.index_select(padded, 0, read, out=product)
-                for_kernel[tap] += product.mul_(some).sum(dim=0)
-        for_bias = gradient.sum(dim=0).to(bias.dtype)
-        return for_rows[:-1].to(rows.dtype), for_kernel.to(kernel.dtype), for_bias, None
+
+def _like_result(rows: Tensor, kernel: Tensor, neighbours: Tensor) -> Tensor:
+    dtype = torch.promote_types(rows.dtype, kernel.dtype)
+    return rows.new_empty(neighbours.shape[1], rows.shape[1], dtype=dtype)
+
+
+def _backward(gradient: Tensor, rows: Tensor, kernel: Tensor, neighbours: Tensor) -> tuple[Tensor, Tensor]:
+    """Give the gradients of rows and kernel: read again, and add to what was read."""
+    padded = _with_outside(rows.to(gradient.dtype))
+    for_rows, for_kernel = torch.zeros_like(padded), torch.zeros_like(kernel, dtype=gradient.dtype)
+    for first, last in _passes(gradient, len(gradient)):
+        some = gradient[first:last]
+        product = torch.empty_like(some)
+        for tap in range(_NEIGHBOURS):
+            read = neighbours[tap, first:last]
+            for_rows.index_add_(0, read, torch.mul(some, kernel[tap], out=product))
+            torch.index_select(padded, 0, read, out=product)
+            for_kernel[tap] += product.mul_(some).sum(dim=0)
+    # a copy: what an operator gives is its own
+    return for_rows[:-1].to(rows.dtype, copy=True), for_kernel.to(kernel.dtype)
+
+
+_convolve = torch.library.custom_op(
+    "m2aenet::depthwise_at_kept",
+    _forward,
+    mutates_args=(),
+    schema="(Tensor rows, Tensor kernel, Tensor bias, Tensor neighbours) -> Tensor",
+)
+_differentiate = torch.library.custom_op(
+    "m2aenet::depthwise_at_kept_backward",
+    _backward,
+    mutates_args=(),
+    schema="(Tensor gradient, Tensor rows, Tensor kernel, Tensor neighbours) -> (Tensor, Tensor)",
+)
+
+
+@_convolve.register_fake
+def _(rows: Tensor, kernel: Tensor, bias: Tensor, neighbours: Tensor) -> Tensor:
+    return _like_result(rows, kernel, neighbours)
+
+
+@_differentiate.register_fake
+def _(gradient: Tensor, rows: Tensor, kernel: Tensor, neighbours: Tensor) -> tuple[Tensor, Tensor]:
+    return rows.new_empty(rows.shape), kernel.new_empty(kernel.shape)
+
+
+def _keep(ctx: Any, inputs: tuple[Tensor, ...], output: Tensor) -> None:
+    rows, kernel, bias, neighbours = inputs
+    ctx.bias_dtype = bias.dtype
+    ctx.save_for_backward(rows, kernel, neighbours)
+
+
+def _gradients(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
+    gradient = gradient.contiguous()
+    for_rows, for_kernel = _differentiate(gradient, *ctx.saved_tensors)
+    return for_rows, for_kernel, gradient.sum(dim=0).to(ctx.bias_dtype), None
+
+
+_convolve.register_autograd(_gradients, setup_context=_keep)

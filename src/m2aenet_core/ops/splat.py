@@ -6,10 +6,9 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.autograd.function import once_differentiable
 
 from m2aenet_core.ops.padding import pad_to_power_of_two
-from m2aenet_core.ops.sampling import look_up
+from m2aenet_core.ops.sampling import look_up, look_up_slope
 
 # what leaves the image falls into a frame of so many pixels around it, which is cut off in the end
 _FRAME = 2
@@ -24,7 +23,8 @@ def splat(image: Tensor, displacement: Tensor) -> tuple[Tensor, Tensor]:
     Memory: 3 C + 12 values for each pixel, the result among them. For the backward pass the arguments alone are kept;
     it takes as much beside the gradients, and at sides that are no powers of two a padded copy of the result's.
     """
-    return _splat_all(image, displacement.unsqueeze(0))
+    values, weights = _splat(image, displacement.unsqueeze(0))
+    return values, weights
 
 
 def reblur(sharp: Tensor, offsets: Tensor) -> Tensor:
@@ -37,15 +37,8 @@ def reblur(sharp: Tensor, offsets: Tensor) -> Tensor:
     Memory: 3 C + 16 values for each pixel, whatever the number of instants. For the backward pass the arguments alone
     are kept; it takes 5 C + 10 beside the gradients, and at sides that are no powers of two a padded copy as `splat`.
     """
-    values, weights = _splat_all(sharp, offsets)
+    values, weights = _splat(sharp, offsets)
     return values / weights.clamp_min(torch.finfo(values.dtype).eps)
-
-
-def _splat_all(image: Tensor, offsets: Tensor) -> tuple[Tensor, Tensor]:
-    if torch.compiler.is_compiling():
-        return _add_up(image, offsets)
-    values, weights = _Splat.apply(image, offsets)  # type: ignore[no-untyped-call]
-    return values, weights
 
 
 def _add_up(image: Tensor, offsets: Tensor) -> tuple[Tensor, Tensor]:
@@ -88,34 +81,62 @@ def _top_left(displacement: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     return corner.flatten(), (y - top).flatten(), (x - left).flatten()
 
 
-class _Splat(torch.autograd.Function):
-    """Splat without keeping anything but the arguments.
+# -- the operator, which a compiler calls as it is --------------------------------------------------------------------
+
+
+def _differentiate(
+    for_values: Tensor, for_weights: Tensor, image: Tensor, offsets: Tensor, with_offsets: bool
+) -> tuple[Tensor, Tensor]:
+    """Give the gradients of the image and of the offsets, which are empty when they are not wanted.
 
     Splatting is the transpose of looking up: <gradient, splat(image, d)> = <look_up(gradient, d), image>. So the
     gradient of the image is a look-up, and that of the displacement is the look-up's own.
     """
+    # padded once, for all instants
+    gradient = pad_to_power_of_two(torch.cat([for_values, for_weights], dim=1))
+    source = torch.cat([image, torch.ones_like(image[:, :1])], dim=1).to(gradient.dtype)
+    for_image = torch.zeros_like(for_values)
+    for_offsets = torch.empty_like(offsets) if with_offsets else offsets.new_empty(0)
+    for instant, displacement in enumerate(offsets):
+        for_image += look_up(gradient, displacement)[:, :-1]
+        if with_offsets:
+            for_offsets[instant] = look_up_slope(gradient, displacement, source)
+    return for_image.to(image.dtype), for_offsets
 
-    @staticmethod
-    def forward(image: Tensor, offsets: Tensor) -> tuple[Tensor, Tensor]:
-        return _add_up(image, offsets)
 
-    @staticmethod
-    def setup_context(ctx: Any, inputs: tuple[Tensor, Tensor], output: tuple[Tensor, Tensor]) -> None:
-        ctx.save_for_backward(*inputs)
+_splat = torch.library.custom_op(
+    "m2aenet::splat", _add_up, mutates_args=(), schema="(Tensor image, Tensor offsets) -> (Tensor, Tensor)"
+)
+_splat_backward = torch.library.custom_op(
+    "m2aenet::splat_backward",
+    _differentiate,
+    mutates_args=(),
+    schema="(Tensor for_values, Tensor for_weights, Tensor image, Tensor offsets, bool with_offsets)"
+    " -> (Tensor, Tensor)",
+)
 
-    @staticmethod
-    @once_differentiable
-    def backward(ctx: Any, for_values: Tensor, for_weights: Tensor) -> tuple[Tensor, Tensor | None]:
-        image, offsets = ctx.saved_tensors
-        gradient = pad_to_power_of_two(torch.cat([for_values, for_weights], dim=1))  # once, for all instants
-        source = torch.cat([image, torch.ones_like(image[:, :1])], dim=1).to(gradient.dtype)
-        for_image = torch.zeros_like(for_values)
-        for_offsets = torch.empty_like(offsets) if ctx.needs_input_grad[1] else None
-        for instant, displacement in enumerate(offsets):
-            moved = displacement.detach().requires_grad_(for_offsets is not None)
-            with torch.set_grad_enabled(for_offsets is not None):
-                looked_up = look_up(gradient, moved)
-            if for_offsets is not None:
-                (for_offsets[instant],) = torch.autograd.grad(looked_up, moved, source)
-            for_image += looked_up.detach()[:, :-1]
-        return for_image.to(image.dtype), for_offsets
+
+@_splat.register_fake
+def _(image: Tensor, offsets: Tensor) -> tuple[Tensor, Tensor]:
+    values = image.new_empty(image.shape, dtype=torch.promote_types(image.dtype, offsets.dtype))
+    return values, values.new_empty(image.shape[0], 1, *image.shape[2:])
+
+
+@_splat_backward.register_fake
+def _(
+    for_values: Tensor, for_weights: Tensor, image: Tensor, offsets: Tensor, with_offsets: bool
+) -> tuple[Tensor, Tensor]:
+    return image.new_empty(image.shape), torch.empty_like(offsets) if with_offsets else offsets.new_empty(0)
+
+
+def _keep(ctx: Any, inputs: tuple[Tensor, Tensor], output: tuple[Tensor, Tensor]) -> None:
+    ctx.save_for_backward(*inputs)
+
+
+def _gradients(ctx: Any, for_values: Tensor, for_weights: Tensor) -> tuple[Tensor, Tensor | None]:
+    with_offsets = ctx.needs_input_grad[1]
+    for_image, for_offsets = _splat_backward(for_values, for_weights, *ctx.saved_tensors, with_offsets)
+    return for_image, for_offsets if with_offsets else None
+
+
+_splat.register_autograd(_gradients, setup_context=_keep)

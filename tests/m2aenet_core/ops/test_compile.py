@@ -80,6 +80,67 @@ def test_an_operator_is_one_graph_forward_and_backward(name: str, dynamic: bool)
         torch.testing.assert_close(one, other, atol=1e-3, rtol=1e-3)
 
 
+def own_operators() -> dict[str, tuple[Any, ...]]:
+    """Our operators as torch knows them, with inputs that want gradients."""
+    rows, kernel, bias = torch.rand(B * H * W, C), torch.rand(9, C), torch.rand(C)
+    image, offsets, middle = torch.rand(B, C, H, W), displacements(9, B), torch.rand(C)
+    table = tap_table(offsets)
+    assert table.readers is not None
+    taps = (table.weights.detach(), table.neighbours, list(table.readers))
+    pixels = kept_pixels((torch.rand(B, 1, H, W) > 0.6).float())
+    read, kept = rows[: len(pixels.dilated)], rows[: len(pixels.kept)]
+    for leaf in (rows, kernel, bias, middle, image, offsets, taps[0]):
+        leaf.requires_grad_()
+    operators = torch.ops.m2aenet
+    plain = [tensor.detach() for tensor in (rows, kernel, middle, taps[0])]
+    return {
+        "splat": (operators.splat, image, offsets),
+        "splat backward": (
+            operators.splat_backward,
+            image.detach(),
+            image.detach()[:, :1],
+            image.detach(),
+            offsets.detach(),
+            True,
+        ),
+        "deformable": (operators.deformable_depthwise, rows, kernel, None, bias, *taps),
+        "deformable, still in the middle": (operators.deformable_depthwise, rows, kernel, middle, bias, *taps),
+        "deformable, without readers": (operators.deformable_depthwise, rows, kernel, None, bias, *taps[:2], []),
+        "deformable backward": (
+            operators.deformable_depthwise_backward,
+            plain[0],
+            *plain[:3],
+            plain[3],
+            *taps[1:],
+            True,
+        ),
+        "deformable backward, no table": (
+            operators.deformable_depthwise_backward,
+            plain[0],
+            *plain[:2],
+            None,
+            plain[3],
+            *taps[1:],
+            False,
+        ),
+        "at kept": (operators.depthwise_at_kept, read.detach().requires_grad_(), kernel, bias, pixels.neighbours),
+        "at kept backward": (
+            operators.depthwise_at_kept_backward,
+            kept.detach(),
+            read.detach(),
+            plain[1],
+            pixels.neighbours,
+        ),
+    }
+
+
+@pytest.mark.parametrize("name", own_operators())
+def test_what_an_operator_tells_torch_of_itself_is_true(name: str) -> None:
+    """Shapes, types and memory order without computing; inputs left alone; gradients the same when compiled."""
+    operator, *inputs = own_operators()[name]
+    assert set(torch.library.opcheck(operator.default, tuple(inputs)).values()) == {"SUCCESS"}
+
+
 def test_kept_pixels_are_one_graph_where_sizes_may_depend_on_data() -> None:
     masks = [(torch.rand(B, 1, H, W) > share).float() for share in (0.3, 0.9, 1.0)]
     with torch._dynamo.config.patch(capture_dynamic_output_shape_ops=True):

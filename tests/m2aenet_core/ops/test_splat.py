@@ -177,5 +177,5 @@ def test_a_second_derivative_is_refused_instead_of_wrong() -> None:
     image = torch.rand(1, 2, 5, 6, requires_grad=True)
     values, _ = splat(image, displaced(0.25, 0.5, (1, 2, 5, 6)))
     (gradient,) = torch.autograd.grad(values.square().sum(), image, create_graph=True)
-    with pytest.raises(RuntimeError, match="once_differentiable"):
+    with pytest.raises(RuntimeError, match="no autograd formula"):
         gradient.sum().backward()
