@@ -22,7 +22,7 @@ from m2aenet_core.training.loop import fit
 from m2aenet_core.training.report import write_report
 from m2aenet_core.training.run_folder import CHECKPOINT, FINAL, LAST, RunFolder, save_weights
 from m2aenet_core.training.sources import Sources, make_sources
-from m2aenet_core.training.start import first_network
+from m2aenet_core.training.start import first_network, in_channels_last
 from m2aenet_core.training.state import TrainState, load_checkpoint
 from m2aenet_core.training.step import make_optimizer
 from m2aenet_core.training.stopping import Stopping
@@ -68,8 +68,8 @@ def _run(fabric: Fabric, config: TrainConfig, state: TrainState, sources: Source
 
 def _setup(fabric: Fabric, config: TrainConfig) -> TrainState:
     torch.manual_seed(config.seed)
-    network = first_network(config).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    ema = fabric.to_device(copy.deepcopy(network).eval().requires_grad_(False))
+    network = in_channels_last(first_network(config))
+    ema = copy.deepcopy(network).eval().requires_grad_(False).to(fabric.device)
     model, optimizer = fabric.setup(network, make_optimizer(config, network))
     return TrainState(model, ema, optimizer)
 
@@ -92,14 +92,16 @@ def parse(argv: Sequence[str] | None = None) -> TrainConfig:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Train as the command line says."""
-    from m2aenet_core.cli import run_command
+    from m2aenet_core.cli import EXIT_INTERRUPTED, run_command
 
     def run() -> None:
         config = parse(argv)
         try:
             weights = train(config)
         except KeyboardInterrupt:
-            if is_first_process() and (Path(config.out) / CHECKPOINT).is_file():
+            if not is_first_process():
+                raise SystemExit(EXIT_INTERRUPTED) from None
+            if (Path(config.out) / CHECKPOINT).is_file():
                 print(f"{config.out} holds the run so far; the same command goes on with it", file=sys.stderr)
             raise
         if is_first_process():

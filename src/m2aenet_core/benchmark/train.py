@@ -28,7 +28,7 @@ from m2aenet_core.models.nafnet import NAFNetConfig
 from m2aenet_core.options import parse_options
 from m2aenet_core.training.config import NetworkKind, TrainConfig
 from m2aenet_core.training.launch import chosen_precision
-from m2aenet_core.training.start import KINDS, new_network
+from m2aenet_core.training.start import KINDS, in_channels_last, new_network
 from m2aenet_core.training.state import TrainState
 from m2aenet_core.training.step import make_optimizer, take_step
 
@@ -136,7 +136,7 @@ class _Run:
         self.precision = chosen_precision(self._config)
         devices = [device.index or 0] if device.type == "cuda" else 1
         self._fabric = Fabric(accelerator=device.type, devices=devices, precision=self.precision)  # type: ignore[arg-type]
-        network = new_network(self._config).train().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        network = in_channels_last(new_network(self._config)).train()
         average = new_network(self._config).eval().requires_grad_(False).to(device)
         model, optimizer = self._fabric.setup(network, make_optimizer(self._config, network))
         self._state = TrainState(model, average, optimizer)

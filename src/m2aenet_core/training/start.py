@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from m2aenet_core.checkpoint import NETWORKS, load_model
@@ -51,6 +52,16 @@ def first_network(config: TrainConfig) -> Network:
         _check_same(config.init_from, start.config, network.config)
     network.load_state_dict(state)
     return network.train()
+
+
+def in_channels_last(network: Network) -> Network:
+    """Give the network with its kernels in channels_last memory, in which its layers are quickest."""
+    network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    for parameter in network.parameters():
+        if parameter.dim() == 4 and len(parameter) == 1:
+            # a gain for each channel is the same in either memory, but processes that share a batch compare the strides
+            parameter.data = parameter.data.flatten().view(parameter.shape)
+    return network
 
 
 def _read(name_or_path: str, network: NetworkKind) -> Network:
