@@ -8,7 +8,7 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from importlib import resources
 from importlib.resources.abc import Traversable
-from typing import Any, TypeVar, get_type_hints
+from typing import Any, TypeVar, get_origin, get_type_hints
 
 import yaml
 from jsonargparse import ArgumentParser, set_parsing_settings
@@ -24,8 +24,8 @@ def parse_options(kind: type[Config], prog: str, description: str, argv: Sequenc
     """Give a `kind` from a command line; unknown names and wrong types end the program with code 2.
 
     Words of a flag may be joined by `-` or `_`. `-o` stands for `--out`, a claim alone (`--skip-bad`) for
-    `--skip_bad true`, several values or several flags for a list of texts, and `--recipe NAME` for the `--config` of a
-    recipe that comes with the package.
+    `--skip_bad true`, several values for a list, several flags for a list of texts, and `--recipe NAME` for the
+    `--config` of a recipe that comes with the package.
     """
     parser = make_parser(kind, prog, description)
     arguments = _in_full(kind, list(sys.argv[1:] if argv is None else argv))
@@ -61,10 +61,12 @@ def _in_full(kind: type[Any], words: Sequence[str]) -> list[str]:
         name = flag.removeprefix("--")
         if types.get(name) is bool and not values:
             full += [flag, "true"]
-        elif types.get(name) == tuple[str, ...] and not (values and values[0].startswith("[")):
+        elif get_origin(types.get(name)) is not tuple or (values and values[0].startswith("[")):
+            full += [flag, *values] if flag else values
+        elif types[name] == tuple[str, ...]:
             texts.setdefault(flag, []).extend(values)
         else:
-            full += [flag, *values] if flag else values
+            full += [flag, f"[{', '.join(values)}]"]
     for flag, values in texts.items():
         full += [flag, json.dumps(values)]
     return full

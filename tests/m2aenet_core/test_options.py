@@ -69,8 +69,14 @@ def test_texts_are_listed_side_by_side_or_flag_by_flag(words: list[str]) -> None
     assert parsed(*words).pairs == ("a", "b c")
 
 
-def test_a_list_of_numbers_is_one_value() -> None:
-    assert parsed("--inner.blocks", "[3, 4]").inner.blocks == (3, 4)
+@pytest.mark.parametrize("words", [["[3, 4]"], ["[3,4]"], ["3", "4"], ["3,4"]])
+def test_numbers_are_listed_side_by_side_too(words: list[str]) -> None:
+    assert parsed("--inner.blocks", *words, "--rate", "2").inner.blocks == (3, 4)
+
+
+def test_one_number_is_a_list_of_one() -> None:
+    assert parsed("--inner.blocks", "3").inner.blocks == (3,)
+    assert parsed("--inner.blocks", "[]").inner.blocks == ()
 
 
 def test_out_may_stand_in_short() -> None:
