@@ -28,7 +28,7 @@ def splat(image: Tensor, displacement: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def reblur(sharp: Tensor, offsets: Tensor) -> Tensor:
-    """Blur a sharp image (B, C, H, W) again along its trajectory: eq. (8) with one global normalisation.
+    """Blur a sharp image (B, C, H, W) again along its trajectory: eq. (11) with one global normalisation.
 
     offsets (N, B, 2, H, W): displacement (y, x) in pixels at N instants. The sum over instants of the splatted
     image is divided by the sum of the splatted weights. Zero displacement gives the image itself; the instant
