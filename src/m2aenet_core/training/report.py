@@ -69,7 +69,7 @@ def _summary(config: TrainConfig, state: TrainState) -> str:
     lines = [
         f"# {Path(config.out).name}",
         "",
-        f"A {type(state.ema).__name__} of {parameters:,} parameters, after {state.step} steps {reached}: "
+        f"{type(state.ema).__name__}, {parameters:,} parameters, after {state.step} steps {reached}: "
         f"{state.step * config.batch_size:,} samples of {config.blur.crop_px} x {config.blur.crop_px} pixels, "
         f"{config.batch_size} to a step, in {seconds} (hours:minutes:seconds).",
         "",
@@ -84,7 +84,7 @@ def _machine(fabric: Fabric, config: TrainConfig) -> list[str]:
     versions = ", ".join(f"{name} {version}" for name, version in describe_versions().items())
     memory_gb = psutil.virtual_memory().total / 2**30
     lines = [
-        f"{fabric.world_size} x {machine['device']}; {machine['processor']}, {machine['threads']} for each process, "
+        f"{fabric.world_size} x {machine['device']}; {machine['processor']}, each process on {machine['threads']}; "
         f"{memory_gb:.0f} GB of memory",
         f"precision {chosen_precision(config)}; {versions}",
     ]

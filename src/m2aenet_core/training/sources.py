@@ -68,13 +68,13 @@ class _Reader:
         asked: list[Source] = []
         if config.validation:
             asked.append(self._made_blur("validation on made blur", config.validation, None, cutouts))
-        asked += [self._pairs("validation", root, _split(root)) for root in config.validation_pairs]
+        asked += [self._pairs("validation pairs", root, _split(root)) for root in config.validation_pairs]
         if asked:
             return asked
         own: list[Source] = list(training[: len(training) - len(config.pairs)])
         for root, source in zip(config.pairs, training[len(own) :], strict=True):
             split = _split(root)
-            own.append(source if split == "train" else self._pairs("validation", root, split))
+            own.append(source if split == "train" else self._pairs("validation pairs", root, split))
         return own
 
     def _made_blur(self, what: str, folder: str, manifest: str | None, cutouts: Sequence[Pixels]) -> MadeBlur:
@@ -88,7 +88,7 @@ class _Reader:
         pairs = read_pairs(root, split, self.config.gopro_blur, self.config.masks)
         problems = check_pairs(pairs, self.crops.crop_px, self._record(), self.show_progress)
         kept = raise_or_skip(pairs, problems, self.config.skip_bad)
-        self._note(what, f"{root} ({split})", describe_pairs(kept.items), kept)
+        self._note(what, f"{root} ({split} split, where it has splits)", describe_pairs(kept.items), kept)
         # each set has its part of the memory
         share = None if self.cache_bytes is None else self.cache_bytes // max(1, len(self.config.pairs))
         return PairSource(kept.items, self.crops, share)
@@ -97,7 +97,7 @@ class _Reader:
         return self.records / f"{len(self.notes)}.json"
 
     def _note(self, what: str, place: str, content: str, kept: Kept[Any]) -> None:
-        self.notes.append(f"{what}: {content} in {place}" + (f"; {kept.note}" if kept.note else ""))
+        self.notes.append(f"{what} from {place}: {content}" + (f"; {kept.note}" if kept.note else ""))
 
 
 def _split(root: str) -> str:

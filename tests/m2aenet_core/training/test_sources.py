@@ -68,7 +68,7 @@ def test_made_blur_needs_photos_alone(config: TrainConfig) -> None:
     assert len(validation.blur) == config.validation_samples
     # validation samples are not those of the training
     assert not any(torch.equal(image, other) for image in batch.blur for other in validation.blur)
-    assert notes == (f"made blur: 2 photos and 0 cut-outs in {config.data}",)
+    assert notes == (f"made blur from {config.data}: 2 photos and 0 cut-outs",)
 
 
 def test_validation_photos_can_be_others(config: TrainConfig, tmp_path: Path) -> None:
@@ -89,7 +89,7 @@ def test_gopro_counts_as_blurred_everywhere_and_is_validated_on_its_test_split(
     assert batch.mask.min() == 1
     assert not batch.motion_known.any()
     assert set(levels(validation.blur)) == {20}
-    assert [note.partition(":")[0] for note in notes] == ["pairs", "validation"]
+    assert [note.partition(" from ")[0] for note in notes] == ["pairs", "validation pairs"]
 
 
 def test_the_other_averages_of_gopro_are_a_choice(config: TrainConfig, gopro: Path) -> None:

@@ -108,7 +108,13 @@ def test_the_report_tells_the_run_and_shows_its_pictures(config: TrainConfig) ->
     train(config)
     report = (out / "report.md").read_text()
     assert "after 4 steps to the end: 8 samples of 32 x 32 pixels" in report
-    for part in (f"2 photos and 0 cut-outs in {config.data}", "| 4 |", "waiting for samples", "Best: ", "torch "):
+    for part in (
+        f"made blur from {config.data}: 2 photos and 0 cut-outs",
+        "| 4 |",
+        "waiting for samples",
+        "Best: ",
+        "torch ",
+    ):
         assert part in report
     links = re.findall(r"!\[.*?\]\((.*?)\)", report)
     assert links == ["curves.png", "pictures/0000002.png", "preview.png"]
