@@ -8,12 +8,12 @@ from dataclasses import dataclass
 import torch
 import torch.nn.functional as F
 from torch import Tensor
-from torchmetrics.functional.image import structural_similarity_index_measure as ssim
 
 from m2aenet_core.data.sample import Batch
 from m2aenet_core.models.network import NetworkOutput
 from m2aenet_core.models.trajectory import Motion
 from m2aenet_core.ops.resize import resize_image
+from m2aenet_core.ops.similarity import structural_similarity
 from m2aenet_core.ops.splat import reblur
 
 
@@ -103,9 +103,7 @@ def _sum(terms: Iterable[Tensor]) -> Tensor:
 
 def ssim_loss(restored: Tensor, sharp: Tensor) -> Tensor:
     """Give 1 - SSIM (11x11 Gaussian, sigma 1.5) of images (B, 3, H, W) in [0, 1]."""
-    similarity = ssim(restored, sharp, data_range=1.0)
-    assert isinstance(similarity, Tensor)
-    return 1 - similarity
+    return 1 - structural_similarity(restored, sharp).mean()
 
 
 def fft_loss(restored: Tensor, sharp: Tensor) -> Tensor:
