@@ -24,6 +24,7 @@ _GAP_PX = 4
 _INSTANTS = 17
 _FINER = 2  # curves are drawn so much larger, and shrunk, for smooth lines
 _MOVING_PX = 1.5
+_BACKGROUND = (216, 216, 216)  # neither black nor white, which masks are
 
 
 def validation_picture(outputs: Sequence[NetworkOutput], truth: Batch, samples: int = 6) -> Pixels:
@@ -35,7 +36,8 @@ def validation_picture(outputs: Sequence[NetworkOutput], truth: Batch, samples: 
     rows = [_panels(output, Batch(*(x[i : i + 1] for x in truth))) for i, output in enumerate(outputs[:samples])]
     titles = [title for title, _ in rows[0]]
     side_y, side_x = rows[0][0][1].shape[:2]
-    sheet = Image.new("RGB", (len(titles) * (side_x + _GAP_PX), _TITLE_PX + len(rows) * (side_y + _GAP_PX)), "white")
+    size = (len(titles) * (side_x + _GAP_PX), _TITLE_PX + len(rows) * (side_y + _GAP_PX))
+    sheet = Image.new("RGB", size, _BACKGROUND)
     pen = ImageDraw.Draw(sheet)
     for column, title in enumerate(titles):
         pen.text((column * (side_x + _GAP_PX) + 2, 3), title, fill="black")
@@ -64,7 +66,7 @@ def _panels(output: NetworkOutput, sample: Batch) -> list[tuple[str, Pixels]]:
         if bool(sample.motion_known[0]):
             panels["true trajectories"] = _with_curves(blur, Motion.of(sample.start, sample.end), mask > 0.5, enlarge)
         else:
-            panels["true trajectories"] = np.full_like(panels["blur"], 255)
+            panels["true trajectories"] = np.full_like(panels["blur"], _BACKGROUND)
     return list(panels.items())
 
 

@@ -94,8 +94,8 @@ def test_what_is_not_predicted_has_no_column() -> None:
     assert validation_picture(plain, batch).shape[1] == 4 * (PANEL + GAP)
 
 
-def test_motion_that_is_not_known_is_left_white() -> None:
+def test_motion_that_is_not_known_is_left_empty() -> None:
     batch = truth()._replace(motion_known=torch.tensor([False, True]))
     picture = validation_picture(outputs(batch.sharp, batch), batch)
-    assert (panels(picture, 0)[-1] == 255).all()
-    assert not (panels(picture, 1)[-1] == 255).all()
+    assert (panels(picture, 0)[-1] == 216).all()
+    assert not (panels(picture, 1)[-1] == 216).all()
