@@ -4,7 +4,7 @@ from pathlib import Path
 
 import napari.viewer
 from qtpy.QtCore import QEvent
-from qtpy.QtWidgets import QFormLayout, QLabel, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QFormLayout, QLabel, QTabWidget, QVBoxLayout, QWidget
 
 from m2aenet_core.errors import InputError
 from napari_m2aenet.jobs import Analyzed, AnalyzeJob, CallJob, RestoreJob
@@ -15,10 +15,14 @@ from napari_m2aenet.source import FILE_KEY, source_of_layer
 from napari_m2aenet.widgets.choices import AUTOMATIC, ChoiceList, ModelList
 from napari_m2aenet.widgets.layers import ResultLayers
 from napari_m2aenet.widgets.notify import notify
+from napari_m2aenet.widgets.panel import Panel
 from napari_m2aenet.widgets.photo import PhotoChooser
 from napari_m2aenet.widgets.run_controls import RunControls, StatusLine
 from napari_m2aenet.widgets.threshold import ThresholdSlider
 from napari_m2aenet.widgets.worker import JobRunner
+
+PANELS: tuple[type[Panel], ...] = ()
+"""The tabs, from left to right."""
 
 
 class DeblurWidget(QWidget):
@@ -33,7 +37,7 @@ class DeblurWidget(QWidget):
         super().__init__()
         self.session = Session(open_deblurrer)
         self.layers = ResultLayers(viewer)
-        self._viewer = viewer
+        self.viewer = viewer
         self._runner = JobRunner(self)
         self._reader = JobRunner(self)
         self._lister = JobRunner(self)
@@ -43,6 +47,7 @@ class DeblurWidget(QWidget):
         self.controls = RunControls()
         self.threshold = ThresholdSlider()
         self.status_line = StatusLine()
+        self.panels = tuple(panel(self) for panel in PANELS)
         self._lay_out()
         self._connect()
         self._show_state()
@@ -52,7 +57,7 @@ class DeblurWidget(QWidget):
     def run(self) -> None:
         """Analyze and restore the chosen photo."""
         try:
-            source = source_of_layer(self._chosen_layer(), self._viewer.dims.point)
+            source = source_of_layer(self._chosen_layer(), self.viewer.dims.point)
         except Exception as error:
             self._fail(error)
         else:
@@ -91,8 +96,12 @@ class DeblurWidget(QWidget):
         try:
             if isinstance(shown, Analyzed):
                 self.layers.show_analysis(shown)
+                for panel in self.panels:
+                    panel.show_analysis(shown)
             elif shown is not None:
                 self.layers.show_restored(shown)
+                for panel in self.panels:
+                    panel.show_restored(shown)
             # the threshold may have moved on since the job began; the mask stays with it
             self._on_threshold_moved(self.threshold.value)
         except Exception as error:
@@ -108,7 +117,7 @@ class DeblurWidget(QWidget):
         elif job.value is not None and not job.is_cancelled:
             path, photo = job.value
             is_colour = photo.pixels.ndim == 3
-            layer = self._viewer.add_image(
+            layer = self.viewer.add_image(
                 photo.pixels, name=Path(path).stem, rgb=is_colour, metadata={FILE_KEY: str(path)}
             )
             self.photo.choose(layer)
@@ -135,13 +144,18 @@ class DeblurWidget(QWidget):
         mask = self.session.mask_at(value)
         if mask is not None and self.session.analyzed is not None:
             self.layers.preview_mask(self.session.analyzed.source.key, mask)
+        for panel in self.panels:
+            panel.show_threshold(value)
 
     def _on_threshold_rested(self, value: float) -> None:
         self.session.request_threshold(value)
         self._go_on()
 
     def _on_layer_removed(self, event: object) -> None:
-        self.session.forget(event.value.unique_id)  # type: ignore[attr-defined]
+        key = event.value.unique_id  # type: ignore[attr-defined]
+        self.session.forget(key)
+        for panel in self.panels:
+            panel.forget(key)
         self._go_on()
 
     def _chosen_layer(self) -> napari.layers.Image:
@@ -173,6 +187,11 @@ class DeblurWidget(QWidget):
         column.addLayout(form)
         column.addWidget(self.controls)
         column.addWidget(self.status_line)
+        if self.panels:
+            tabs = QTabWidget()
+            for panel in self.panels:
+                tabs.setTabToolTip(tabs.addTab(panel, panel.title), panel.help)
+            column.addWidget(tabs, 1)
 
     def _connect(self) -> None:
         self.controls.run_requested.connect(self.run)
@@ -188,7 +207,7 @@ class DeblurWidget(QWidget):
         self._runner.ended.connect(self._on_job_ended)
         self._reader.ended.connect(self._on_photo_read)
         self._lister.ended.connect(self._on_listed)
-        self._viewer.layers.events.removed.connect(self._on_layer_removed)
+        self.viewer.layers.events.removed.connect(self._on_layer_removed)
 
     def event(self, event: QEvent) -> bool:
         """Stop and give the memory back when the dock is closed: napari then takes this widget out of its parent."""
@@ -204,5 +223,7 @@ class DeblurWidget(QWidget):
         for runner in (self._reader, self._lister):
             if runner.job is not None:
                 runner.job.cancel()
+        for panel in self.panels:
+            panel.close_down()
         self.session.close()
         self.photo.unfollow()

@@ -1,0 +1,42 @@
+"""What every tab of the dock has in common."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable
+from typing import TYPE_CHECKING
+
+from qtpy.QtWidgets import QWidget
+
+if TYPE_CHECKING:
+    from napari_m2aenet.jobs import Analyzed, Restored
+    from napari_m2aenet.widgets.main import DeblurWidget
+
+
+class Panel(QWidget):
+    """One theme of the dock with its own controls, told by the window what happens.
+
+    title: the tab's name; help: its tooltip. A panel asks the window's session for what it wants, shows what it is
+    told, and writes layers through the window's `layers` alone.
+    """
+
+    title: str
+    help: str
+
+    def __init__(self, window: DeblurWidget) -> None:
+        super().__init__()
+        self.window_of_run = window
+
+    def show_analysis(self, analyzed: Analyzed) -> None:
+        """A photo was analyzed, and its layers are there."""
+
+    def show_restored(self, restored: Restored) -> None:
+        """A photo was restored, and its layers are there."""
+
+    def show_threshold(self, value: float) -> None:
+        """The threshold moves; the restored photo still has an older one."""
+
+    def forget(self, key: Hashable) -> None:
+        """The layer with this key was removed."""
+
+    def close_down(self) -> None:
+        """The dock is being closed: stop what runs, unbind what is bound."""
