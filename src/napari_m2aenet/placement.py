@@ -44,11 +44,16 @@ class Placement:
         """Number of axes, (y, x) included."""
         return len(self.scale)
 
-    def keywords(self) -> dict[str, Any]:
-        """Return the keywords that put a one-frame array of `ndim` axes where the frame is."""
+    def keywords(self, corner: tuple[float, float] = (0.0, 0.0), step: float = 1.0) -> dict[str, Any]:
+        """Return the keywords that put a one-frame array of `ndim` axes where the frame is.
+
+        corner, step: for a part of the frame, the (y, x) of its first pixel, and how many pixels apart its pixels are.
+        """
+        size = np.ones(self.ndim)
+        size[-2:] = step
         return {
-            "scale": self.scale,
-            "translate": self.frame_translate(),
+            "scale": self.scale * size,
+            "translate": self.frame_translate(corner),
             "rotate": self.rotate,
             "shear": self.shear,
             "affine": self.affine,
@@ -56,12 +61,13 @@ class Placement:
             "axis_labels": self.axis_labels,
         }
 
-    def frame_translate(self) -> NDArray[np.float64]:
-        """Return the translation of the taken frame: the layer's own, moved along the axes before (y, x)."""
-        corner = np.zeros(self.ndim)
-        corner[: len(self.frame)] = self.frame
+    def frame_translate(self, corner: tuple[float, float] = (0.0, 0.0)) -> NDArray[np.float64]:
+        """Return the translation of the taken frame: the layer's own, moved to the frame and to a corner (y, x) in it."""
+        start = np.zeros(self.ndim)
+        start[: len(self.frame)] = self.frame
+        start[-2:] = corner
         # napari scales first, then shears, then rotates
-        moved: NDArray[np.float64] = self.translate + self.rotate @ self._shear_matrix() @ (self.scale * corner)
+        moved: NDArray[np.float64] = self.translate + self.rotate @ self._shear_matrix() @ (self.scale * start)
         return moved
 
     def _shear_matrix(self) -> NDArray[np.float64]:

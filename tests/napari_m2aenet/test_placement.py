@@ -37,3 +37,12 @@ def test_a_frame_lies_where_it_lies_in_its_stack(frame: int) -> None:
     single = Image(np.zeros((1, 6, 7)), **Placement.of_layer(stack, (frame,)).keywords())
     for y, x in [(0, 0), (5, 0), (2, 6)]:
         np.testing.assert_allclose(single.data_to_world((0, y, x)), stack.data_to_world((frame, y, x)), atol=1e-9)
+
+
+def test_a_thinned_part_of_a_frame_lies_where_its_pixels_lie() -> None:
+    stack = stack_layer()
+    part = Image(np.zeros((1, 2, 2)), **Placement.of_layer(stack, (2,)).keywords(corner=(1, 3), step=2))
+    for y, x in [(0, 0), (1, 0), (0, 1)]:
+        np.testing.assert_allclose(
+            part.data_to_world((0, y, x)), stack.data_to_world((2, 1 + 2 * y, 3 + 2 * x)), atol=1e-9
+        )
