@@ -43,6 +43,7 @@ LAYERS = (
     ),
     ("m2aenet_core.deblurrer",),
     ("m2aenet_core.figures", "m2aenet_core.record"),
+    ("m2aenet_core.deblur_files",),
     ("m2aenet_core.evaluation", "m2aenet_core.synthesis", "m2aenet_core.training"),
     (
         "m2aenet_core.benchmark",

@@ -31,7 +31,7 @@ def make_record(
     Args:
         deblurrer: it made the result.
         result: of `deblurrer`.
-        source: the photo's file; its name and SHA-256 are recorded.
+        source: the photo's file; its name, SHA-256 and place are recorded.
         mask: the file of the mask that was used instead of a threshold.
         command: the command line, program first.
     """
@@ -41,16 +41,17 @@ def make_record(
     return {
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
         "command": list(command) if command else None,
-        "source": _file(source),
+        "source": None if source is None else {**_file(source), "path": str(Path(source).absolute())},
         "image": {
             "shape": list(analysis.image.shape),
             "dtype": str(analysis.image.dtype),
             "value_range": [float(limit) for limit in analysis.value_range],
+            "pixels_sha256": pixels_sha256(analysis.image),
         },
         "model": {"name": deblurrer.model_name, "weights_sha256": deblurrer.weights_sha256},
         "settings": {
             "threshold": result.threshold,
-            "mask": _file(mask),
+            "mask": None if mask is None else _file(mask),
             "mask_sha256": hashlib.sha256(np.packbits(result.mask).tobytes()).hexdigest(),
             "execution": result.execution,
             "device": str(deblurrer.device),
@@ -64,6 +65,7 @@ def make_record(
             "restore_s": float(result.seconds),
             "analyze_macs": int(analysis.macs),
             "restore_macs": int(result.macs),
+            "pixels_sha256": pixels_sha256(result.restored),
         },
         "versions": {
             "napari-m2aenet": __version__,
@@ -106,6 +108,11 @@ def file_sha256(path: str | Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
+def pixels_sha256(pixels: np.ndarray) -> str:
+    """The SHA-256 of pixels as they lie in memory: the same for a photo, whatever file it is in."""
+    return hashlib.sha256(np.ascontiguousarray(pixels).data).hexdigest()
+
+
 def _tile_px(analysis: "Analysis") -> int | None:
     """The side of the tiles; None where the photo was one piece. It follows from free memory, so it is recorded."""
     if len(analysis.tiles) < 2:
@@ -113,5 +120,5 @@ def _tile_px(analysis: "Analysis") -> int | None:
     return max(max(tile.box.height, tile.box.width) for tile in analysis.tiles)
 
 
-def _file(path: str | Path | None) -> dict[str, str] | None:
-    return {"name": Path(path).name, "sha256": file_sha256(path)} if path is not None else None
+def _file(path: str | Path) -> dict[str, str]:
+    return {"name": Path(path).name, "sha256": file_sha256(path)}

@@ -21,7 +21,8 @@ from PIL import Image
 from safetensors.torch import save_file
 
 from m2aenet_core import Deblurrer, M2AENet, M2AENetConfig, save_model
-from m2aenet_core.deblur import explain_failure, main
+from m2aenet_core.deblur import main
+from m2aenet_core.deblur_files import explain_failure
 from m2aenet_core.image_io import read_image, write_image
 
 Run = Callable[..., tuple[int, str, str]]

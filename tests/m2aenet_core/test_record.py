@@ -12,7 +12,14 @@ import skimage.data
 import torch
 
 from m2aenet_core import Deblurrer, DeblurResult, M2AENet, M2AENetConfig, __version__, save_model
-from m2aenet_core.record import encode_record, file_sha256, make_record, mean_displacement_px, write_record
+from m2aenet_core.record import (
+    encode_record,
+    file_sha256,
+    make_record,
+    mean_displacement_px,
+    pixels_sha256,
+    write_record,
+)
 
 
 @pytest.fixture(scope="module")
@@ -42,9 +49,19 @@ def test_the_record_names_everything_that_decides_the_result(
     source = tmp_path / "photo.png"
     source.write_bytes(b"photo")
     record: dict = make_record(deblurrer, result, source, command=["m2aenet", "deblur", "photo.png"])
-    assert record["source"] == {"name": "photo.png", "sha256": hashlib.sha256(b"photo").hexdigest()}
+    assert record["source"] == {
+        "name": "photo.png",
+        "sha256": hashlib.sha256(b"photo").hexdigest(),
+        "path": str(source),
+    }
     assert record["command"] == ["m2aenet", "deblur", "photo.png"]
-    assert record["image"] == {"shape": [64, 96, 3], "dtype": "uint8", "value_range": [0.0, 255.0]}
+    assert record["image"] == {
+        "shape": [64, 96, 3],
+        "dtype": "uint8",
+        "value_range": [0.0, 255.0],
+        "pixels_sha256": pixels_sha256(skimage.data.astronaut()[:64, :96]),
+    }
+    assert record["result"]["pixels_sha256"] == hashlib.sha256(result.restored.tobytes()).hexdigest()
     assert record["model"] == {"name": deblurrer.model_name, "weights_sha256": file_sha256(deblurrer.model_name)}
     assert record["settings"]["threshold"] == result.threshold
     assert record["settings"]["execution"] == "adaptive"
