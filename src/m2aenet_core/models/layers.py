@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-NORM_EPS = 1e-6
+from m2aenet_core.ops.fused import NORM_EPS, Affine
 
 
 class LayerNorm2d(nn.Module):
@@ -23,9 +23,10 @@ class LayerNorm2d(nn.Module):
         rows = features.permute(0, 2, 3, 1)
         return F.layer_norm(rows, (rows.shape[-1],), self.weight, self.bias, NORM_EPS).permute(0, 3, 1, 2)
 
-    def rows(self, rows: Tensor) -> Tensor:
-        """Normalise gathered pixels (N, C)."""
-        return F.layer_norm(rows, (rows.shape[-1],), self.weight, self.bias, NORM_EPS)
+    @property
+    def affine(self) -> Affine:
+        """Scale and shift (C)."""
+        return self.weight, self.bias
 
 
 class ChannelAttention(nn.Module):
@@ -39,6 +40,12 @@ class ChannelAttention(nn.Module):
         """Attend over (B, C, H, W)."""
         scale: Tensor = self.mix(features.mean(dim=(2, 3), keepdim=True))
         return features * scale
+
+
+def affine(layer: nn.Conv2d) -> Affine:
+    """Give a 1x1 convolution as weight (out, in) and bias."""
+    assert layer.bias is not None
+    return layer.weight.flatten(1), layer.bias
 
 
 def downsample(channels: int) -> nn.Module:

@@ -8,9 +8,18 @@ from typing import NamedTuple
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from m2aenet_core.models.layers import affine
 from m2aenet_core.models.nafnet import NAFBlock
 from m2aenet_core.models.trajectory import Motion
 from m2aenet_core.models.trajectory_conv import TrajectoryConv
+from m2aenet_core.ops.fused import (
+    add_first_half,
+    add_halves,
+    add_second_half,
+    gated_convolution_at,
+    pixel_rows,
+    runs_fused,
+)
 from m2aenet_core.ops.gates import masked_gate, simple_gate
 from m2aenet_core.ops.sampling import TapTable
 from m2aenet_core.ops.sparse import KeptPixels, depthwise_at_kept, gather, scatter
@@ -54,6 +63,8 @@ class M2ASBlock(NAFBlock):
         With `guide.kept` masked convolutions compute at blurred pixels alone; without, everywhere, multiplied by the
         mask. Both are equal up to rounding.
         """
+        if runs_fused(features) and self.mask_positions <= {1}:
+            return self._forward_guided(features, guide)
         attended = self.attention(self._gated(self.norm1(features), guide))
         middle: Tensor = features + self.beta * self._pointwise(2, self.project1, attended, guide)
         expanded = self._pointwise(3, self.expand2, self.norm2(middle), guide)
@@ -62,6 +73,34 @@ class M2ASBlock(NAFBlock):
             expanded = self.trajectory_conv(expanded, guide.taps)
         out: Tensor = middle + self.gamma * self.project2(simple_gate(expanded))
         return out
+
+    def _forward_guided(self, features: Tensor, guide: Guide) -> Tensor:
+        """Give the same in passes, for inference on a CPU."""
+        batch, channels, height, width = features.shape
+        gated = self._gated_guided(features, guide)
+        expand, halves = affine(self.expand2), list(zip(pixel_rows(features), gated.flatten(1, 2), strict=True))
+        if self.trajectory_conv is None:
+            for rows, out in halves:
+                add_halves(rows, out, self._projected1(out), self.norm2.affine, expand, self._projected2())
+            return gated.permute(0, 3, 1, 2)
+        assert guide.taps is not None
+        expanded = features.new_empty(batch, height * width, 2 * channels)
+        for (rows, out), begun in zip(halves, expanded, strict=True):
+            add_first_half(rows, out, self._projected1(out), self.norm2.affine, expand, begun)
+        convolved = self.trajectory_conv.passes(expanded.flatten(0, 1), guide.taps)
+        add_second_half(gated.view(-1, channels), convolved, self._projected2())
+        return gated.permute(0, 3, 1, 2)
+
+    def _gated_guided(self, features: Tensor, guide: Guide) -> Tensor:
+        """Give the gate of position (1), (B, H, W, C)."""
+        if guide.mask is None or not self.mask_positions:
+            return self._gated_fused(features)
+        if guide.kept is not None:
+            kernel = self.depthwise.weight, self.depthwise.bias
+            first = self.norm1.affine, affine(self.expand1), kernel
+            return gated_convolution_at(features, *first, guide.kept)  # type: ignore[arg-type]
+        gated, mask = self._gated_fused(features), guide.mask.permute(0, 2, 3, 1)
+        return gated * mask + self.norm1(features).permute(0, 2, 3, 1).square() * (1 - mask)
 
     def _gated(self, normed: Tensor, guide: Guide) -> Tensor:
         """Give the gate of Conv(f1) * m + Rep(f1) * (1 - m), position (1)."""

@@ -10,8 +10,9 @@ from torch import Tensor, nn
 
 from m2aenet_core.errors import InputError
 from m2aenet_core.models.layer_macs import block_macs, down_macs, edge_macs, up_macs
-from m2aenet_core.models.layers import ChannelAttention, LayerNorm2d, downsample, upsample
+from m2aenet_core.models.layers import ChannelAttention, LayerNorm2d, affine, downsample, upsample
 from m2aenet_core.models.network import Decision, Encoded, Network, Restored
+from m2aenet_core.ops.fused import Affine, add_halves, attended, gated_convolution, pixel_rows, runs_fused, scaled
 from m2aenet_core.ops.gates import simple_gate
 from m2aenet_core.ops.padding import pad_to_multiple
 
@@ -37,11 +38,32 @@ class NAFBlock(nn.Module):
 
     def forward(self, features: Tensor) -> Tensor:
         """Give the features (B, C, H, W) after the spatial and the channel half."""
+        if runs_fused(features):
+            return self._forward_fused(features)
         expanded = self.depthwise(self.expand1(self.norm1(features)))
         middle: Tensor = features + self.beta * self.project1(self.attention(simple_gate(expanded)))
         expanded = self.expand2(self.norm2(middle))
         out: Tensor = middle + self.gamma * self.project2(simple_gate(expanded))
         return out
+
+    def _forward_fused(self, features: Tensor) -> Tensor:
+        gated = self._gated_fused(features)
+        second = self.norm2.affine, affine(self.expand2), self._projected2()
+        for rows, out in zip(pixel_rows(features), gated.flatten(1, 2), strict=True):
+            add_halves(rows, out, self._projected1(out), *second)
+        return gated.permute(0, 3, 1, 2)
+
+    def _gated_fused(self, features: Tensor) -> Tensor:
+        """Give the gate of the first half, (B, H, W, C)."""
+        kernel = self.depthwise.weight, self.depthwise.bias
+        return gated_convolution(features, self.norm1.affine, affine(self.expand1), kernel)  # type: ignore[arg-type]
+
+    def _projected1(self, gated: Tensor) -> Affine:
+        """Give the 1x1 of the first half with the attention of one image (N, C) and beta in it."""
+        return attended(affine(self.project1), gated, affine(self.attention.mix), self.beta.flatten())
+
+    def _projected2(self) -> Affine:
+        return scaled(affine(self.project2), self.gamma.flatten())
 
 
 def nafblocks(channels: int, count: int) -> nn.Sequential:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 
 import torch
 from torch import Tensor, nn
 
 from m2aenet_core.models.trajectory import Motion
-from m2aenet_core.ops.sampling import TapTable, deformable_depthwise, tap_table
+from m2aenet_core.ops.sampling import TapTable, deformable_depthwise, deformable_passes, tap_table
 
 
 def kernel_side(taps: int) -> int:
@@ -42,3 +43,7 @@ class TrajectoryConv(nn.Module):
     def forward(self, features: Tensor, taps: TapTable) -> Tensor:
         """Convolve (B, C, H, W) along the trajectories."""
         return deformable_depthwise(features, self.weight, self.bias, taps)
+
+    def passes(self, rows: Tensor, taps: TapTable) -> Iterator[tuple[int, int, Tensor]]:
+        """Convolve rows (B * H * W, C) pass by pass, for inference on a CPU: see `deformable_passes`."""
+        return deformable_passes(rows, self.weight, self.bias, taps)

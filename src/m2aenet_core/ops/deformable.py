@@ -40,6 +40,26 @@ def convolve_rows(
     return out
 
 
+def convolved_passes(
+    rows: Tensor, kernel: Tensor, middle: Tensor | None, bias: Tensor, weights: Tensor, neighbours: Tensor
+) -> Iterator[tuple[int, int, Tensor]]:
+    """Give what `convolve_rows` gives, pass by pass: (first, last, (last - first, C)). Each overwrites the last."""
+    taps, channels = kernel.shape
+    dtype = torch.promote_types(rows.dtype, kernel.dtype)
+    spans = list(_passes(rows, taps))
+    out = rows.new_empty(spans[0][1] if spans else 0, channels, dtype=dtype)
+    for first, last in spans:
+        bags = slice(first * taps, last * taps)
+        weight = weights[bags].to(rows.dtype)
+        # embedding_bag sums the four neighbours without building them
+        looked_up = F.embedding_bag(neighbours[bags], rows, per_sample_weights=weight, mode="sum")
+        some = out[: last - first]
+        _mix(looked_up.view(-1, taps, channels).to(dtype), kernel, some).add_(bias)
+        if middle is not None:
+            some.addcmul_(rows[first:last], middle)
+        yield first, last, some
+
+
 def convolve_rows_plainly(
     rows: Tensor, kernel: Tensor, middle: Tensor | None, bias: Tensor, weights: Tensor, neighbours: Tensor
 ) -> Tensor:
@@ -91,16 +111,9 @@ def _forward(
     neighbours: Tensor,
     readers: list[Tensor],
 ) -> Tensor:
-    taps, channels = kernel.shape
     out = _like_result(rows, kernel)
-    for first, last in _passes(rows, taps):
-        bags = slice(first * taps, last * taps)
-        weight = weights[bags].to(rows.dtype)
-        # embedding_bag sums the four neighbours without building them
-        looked_up = F.embedding_bag(neighbours[bags], rows, per_sample_weights=weight, mode="sum")
-        _mix(looked_up.view(-1, taps, channels).to(out.dtype), kernel, out[first:last]).add_(bias)
-        if middle is not None:
-            out[first:last].addcmul_(rows[first:last], middle)
+    for first, last, convolved in convolved_passes(rows, kernel, middle, bias, weights, neighbours):
+        out[first:last] = convolved
     return out
 
 

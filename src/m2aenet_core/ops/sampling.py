@@ -5,13 +5,20 @@ This is the only module that knows the coordinate orders of other libraries.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from m2aenet_core.ops.deformable import CORNERS, convolve_rows, convolve_rows_plainly, sort_by_reader
+from m2aenet_core.ops.deformable import (
+    CORNERS,
+    convolve_rows,
+    convolve_rows_plainly,
+    convolved_passes,
+    sort_by_reader,
+)
 from m2aenet_core.ops.exported import is_exported
 from m2aenet_core.ops.padding import pad_to_power_of_two
 
@@ -156,14 +163,7 @@ def deformable_depthwise(features: Tensor, kernel: Tensor, bias: Tensor | None, 
     """
     batch, channels, height, width = features.shape
     rows = features.permute(0, 2, 3, 1).reshape(-1, channels).contiguous()
-    by_tap = kernel.flatten(1).t().contiguous()
-    middle = None
-    if len(table.neighbours) == len(rows) * (len(by_tap) - 1):
-        middle, by_tap = by_tap[len(by_tap) // 2], _without_middle(by_tap)
-    if len(table.neighbours) != len(rows) * len(by_tap):
-        raise ValueError(
-            f"the table holds {len(table.neighbours)} taps, but {len(rows)} pixels have {len(by_tap)} each"
-        )
+    by_tap, middle = _by_tap(kernel, len(rows), table)
     bias = by_tap.new_zeros(channels) if bias is None else bias
     if is_exported() or rows.device.type not in _HAS_BAGS:
         convolved = convolve_rows_plainly(rows, by_tap, middle, bias, table.weights, table.neighbours)
@@ -171,3 +171,22 @@ def deformable_depthwise(features: Tensor, kernel: Tensor, bias: Tensor | None, 
         readers = table.readers or ()
         convolved = convolve_rows(rows, by_tap, middle, bias, table.weights, table.neighbours, readers)
     return convolved.view(batch, height, width, channels).permute(0, 3, 1, 2)
+
+
+def deformable_passes(rows: Tensor, kernel: Tensor, bias: Tensor, table: TapTable) -> Iterator[tuple[int, int, Tensor]]:
+    """Give what `deformable_depthwise` gives for rows (B * H * W, C), pass by pass: (first, last, (last - first, C)).
+
+    For inference on a CPU, where what follows is to find the values in its cache. Each pass overwrites the one before.
+    """
+    by_tap, middle = _by_tap(kernel, len(rows), table)
+    return convolved_passes(rows, by_tap, middle, bias, table.weights, table.neighbours)
+
+
+def _by_tap(kernel: Tensor, pixels: int, table: TapTable) -> tuple[Tensor, Tensor | None]:
+    """Give the kernel (C, 1, k, k) as (K, C) of the taps in the table, and that of a middle tap that stands still."""
+    by_tap, middle = kernel.flatten(1).t().contiguous(), None
+    if len(table.neighbours) == pixels * (len(by_tap) - 1):
+        middle, by_tap = by_tap[len(by_tap) // 2], _without_middle(by_tap)
+    if len(table.neighbours) != pixels * len(by_tap):
+        raise ValueError(f"the table holds {len(table.neighbours)} taps, but {pixels} pixels have {len(by_tap)} each")
+    return by_tap, middle

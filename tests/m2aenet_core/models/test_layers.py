@@ -14,14 +14,6 @@ def test_each_pixel_is_normalised_over_its_channels() -> None:
     torch.testing.assert_close(normed, expected, atol=1e-5, rtol=1e-5)
 
 
-def test_gathered_pixels_are_normalised_as_those_of_an_image() -> None:
-    norm, features = LayerNorm2d(8), torch.randn(2, 8, 5, 6)
-    torch.nn.init.normal_(norm.weight)
-    torch.nn.init.normal_(norm.bias)
-    rows = features.permute(0, 2, 3, 1).reshape(-1, 8)
-    torch.testing.assert_close(norm.rows(rows), norm(features).permute(0, 2, 3, 1).reshape(-1, 8))
-
-
 def test_attention_scales_whole_channels_by_a_mix_of_the_means() -> None:
     attention, features = ChannelAttention(4), torch.rand(2, 4, 5, 6)
     scale = attention(features) / features
