@@ -12,7 +12,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from m2aenet_core.errors import Cancelled
+from napari_m2aenet.blur_levels import BlurLevels
 from napari_m2aenet.layer_data import Curves, trajectory_curves
+from napari_m2aenet.mask_choice import MaskChoice
 from napari_m2aenet.models import ModelShelf
 from napari_m2aenet.settings import Settings
 from napari_m2aenet.source import Source
@@ -26,13 +28,17 @@ Value = TypeVar("Value")
 
 @dataclass(frozen=True, eq=False)
 class Analyzed:
-    """A photo that was analyzed, with the deblurrer that can restore it and the curves at the first threshold."""
+    """A photo that was analyzed, with the deblurrer that can restore it and the curves at the first threshold.
+
+    `levels`: its blur probability, ready for every threshold that can be set.
+    """
 
     source: Source
     deblurrer: Deblurrer
     analysis: Analysis
     mask_threshold: float
     curves: Curves
+    levels: BlurLevels
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,6 +46,7 @@ class Restored:
     """A restored photo, and all that is shown about it. `mean_displacement_px` as in the record."""
 
     analyzed: Analyzed
+    choice: MaskChoice
     result: DeblurResult
     curves: Curves
     mean_displacement_px: float | None
@@ -107,30 +114,38 @@ class AnalyzeJob(Job[Analyzed]):
         self.check()
         threshold = self.settings.threshold
         curves = trajectory_curves(analysis, analysis.blur_probability > threshold)
-        return Analyzed(self.source, deblurrer, analysis, threshold, curves)
+        levels = BlurLevels.of(analysis.blur_probability)
+        return Analyzed(self.source, deblurrer, analysis, threshold, curves, levels)
 
 
 class RestoreJob(Job[Restored]):
-    """Restore an analyzed photo at one threshold."""
+    """Restore an analyzed photo with the mask that a choice makes."""
 
-    def __init__(self, analyzed: Analyzed, threshold: float) -> None:
+    def __init__(self, analyzed: Analyzed, choice: MaskChoice) -> None:
         super().__init__(f"restoring {analyzed.source.name}")
         self.analyzed = analyzed
-        self.threshold = threshold
+        self.choice = choice
 
     def work(self) -> Restored:
         """Return the restored photo and what is shown about it."""
         from m2aenet_core.record import make_record, mean_displacement_px
 
         analysis, deblurrer = self.analyzed.analysis, self.analyzed.deblurrer
-        result = deblurrer.restore(analysis, self.threshold, progress=self.report)
+        # the threshold itself where it alone decides, so that the command line gives the very same photo
+        mask = None if self.choice.is_plain else self.choice.mask(analysis.blur_probability)
+        result = deblurrer.restore(analysis, self.choice.threshold, mask=mask, progress=self.report)
         self.check()
         return Restored(
             analyzed=self.analyzed,
+            choice=self.choice,
             result=result,
             curves=trajectory_curves(analysis, result.mask),
             mean_displacement_px=mean_displacement_px(analysis, result.mask),
-            record={**make_record(deblurrer, result), "layer": self.analyzed.source.description()},
+            record={
+                **make_record(deblurrer, result),
+                "layer": self.analyzed.source.description(),
+                "mask": self.choice.description(),
+            },
         )
 
 

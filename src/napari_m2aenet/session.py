@@ -7,7 +7,7 @@ calling the job does not. There is one job at a time, and only the newest wish i
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass, replace
 from enum import Enum
 
@@ -16,7 +16,10 @@ from numpy.typing import NDArray
 
 from m2aenet_core.errors import InputError
 from napari_m2aenet.jobs import Analyzed, AnalyzeJob, Restored, RestoreJob
+from napari_m2aenet.mask_choice import MaskChoice, MaskSource
+from napari_m2aenet.mask_decisions import MaskDecisions
 from napari_m2aenet.models import ModelShelf, OpenDeblurrer, open_deblurrer
+from napari_m2aenet.restoration_cost import Pace
 from napari_m2aenet.settings import THRESHOLD, Settings
 from napari_m2aenet.source import Source
 
@@ -43,7 +46,8 @@ class Status:
 class Session:
     """One window's run: the newest analysis, the newest restoration, and the settings they are made with.
 
-    `analyses_done` and `restorations_done` count what was shown, `dropped` what was stopped or came too late.
+    `analyses_done` and `restorations_done` count what was shown, `dropped` what was stopped or came too late. `masks`
+    knows how the mask is made, and how it was made before. `pace` is how quick the restorations were.
     """
 
     def __init__(self, opener: OpenDeblurrer = open_deblurrer) -> None:
@@ -55,10 +59,17 @@ class Session:
         self.analyses_done = 0
         self.restorations_done = 0
         self.dropped = 0
+        self.masks = MaskDecisions()
+        self.pace = Pace()
         self._shelf = ModelShelf(opener)
         self._wanted_source: Source | None = None
         self._wants_restoration = False
         self._is_closed = False
+
+    @property
+    def choice(self) -> MaskChoice:
+        """How the mask is made now."""
+        return self.masks.choice
 
     @property
     def phase(self) -> Phase:
@@ -99,19 +110,53 @@ class Session:
         return True
 
     def request_threshold(self, threshold: float) -> None:
-        """Set the threshold, and ask for a restoration with it where a photo was analyzed."""
+        """Set the threshold, and ask for a restoration with it where a photo was analyzed.
+
+        Another threshold than before takes the place of a mask that was painted or read from a layer, which `undo`
+        gives back. The same one changes nothing.
+        """
         self.settings = replace(self.settings, threshold=THRESHOLD.check(threshold))
-        if self.analyzed is None or self._wanted_source is not None or isinstance(self._live_job, AnalyzeJob):
+        if self._analyzes:
             return  # the run that goes on restores with the newest threshold anyway
-        if isinstance(self._live_job, RestoreJob) and self._live_job.threshold == threshold:
+        self.masks.take_threshold(threshold)
+        self._want_choice()
+
+    def request_source(self, source: MaskSource) -> None:
+        """Take the mask from the threshold, or from the strokes: those made last, else those to come on this mask."""
+        if self.analyzed is not None and source is not self.choice.source:
+            self.masks.take_source(source, self._unselected_mask())
+            self._want_choice()
+
+    def request_mask(self, mask: NDArray[np.bool_], layer: tuple[Hashable, str] | None = None) -> None:
+        """Take a mask (H, W) that was painted, or that was read from a layer: its key and its name.
+
+        Raises:
+            InputError: the mask has another size than the photo.
+        """
+        if self.analyzed is None:
             return
-        self._stop_job()
-        if self.restored is not None and self.restored.result.threshold == threshold:
-            self._wants_restoration = False
-            self.status = Status(summary(self.restored))
-            return
-        self._wants_restoration = True
-        self.status = Status(f"Restoring “{self.analyzed.source.name}” …")
+        size = self.analyzed.levels.levels.shape
+        if mask.shape != size:
+            raise InputError(f"The mask is {_size(mask.shape)} but the photo is {_size(size)}; choose one of its size.")
+        if layer is None:
+            self.masks.take_painted(mask)
+        else:
+            self.masks.take_layer(mask, *layer)
+        self._want_choice()
+
+    def request_selection(self, selection: NDArray[np.bool_] | None) -> None:
+        """Restore inside a selection (H, W) only; everywhere for None, or for one without a pixel."""
+        if self.analyzed is not None:
+            self.masks.take_selection(selection)
+            self._want_choice()
+
+    def undo(self) -> bool:
+        """Go back to how the mask was made before; False where nothing was."""
+        return self._go(self.masks.undo) if self.masks.can_undo and not self._analyzes else False
+
+    def redo(self) -> bool:
+        """Go forward again to what was undone; False where nothing was."""
+        return self._go(self.masks.redo) if self.masks.can_redo and not self._analyzes else False
 
     def cancel(self) -> None:
         """Stop what runs and forget what waits; what is shown already stays."""
@@ -128,6 +173,7 @@ class Session:
             self.status = Status("The layer was removed, so its run was stopped.")
         if self.analyzed is not None and self.analyzed.source.key == key:
             self.analyzed, self.restored = None, None
+        self.masks.forget(key)
 
     def close(self) -> None:
         """Stop, and give the memory back as soon as nothing runs any more."""
@@ -146,7 +192,7 @@ class Session:
             self.job = AnalyzeJob(self._wanted_source, self.settings, self._shelf)
             self._wanted_source = None
         elif self._wants_restoration and self.analyzed is not None:
-            self.job = RestoreJob(self.analyzed, self.settings.threshold)
+            self.job = RestoreJob(self.analyzed, self.choice)
             self._wants_restoration = False
         return self.job
 
@@ -178,8 +224,44 @@ class Session:
         mask: NDArray[np.bool_] = self.analyzed.analysis.blur_probability > threshold
         return mask
 
+    def mask(self) -> NDArray[np.bool_] | None:
+        """Return the mask as it is to be now, whether restored with or not; None before the first analysis."""
+        return None if self.analyzed is None else self.choice.mask(self.analyzed.analysis.blur_probability)
+
+    def _unselected_mask(self) -> NDArray[np.bool_]:
+        assert self.analyzed is not None
+        return replace(self.choice, selection=None).mask(self.analyzed.analysis.blur_probability)
+
+    @property
+    def _analyzes(self) -> bool:
+        """Whether a photo is being analyzed, or about to be, or none was."""
+        return self.analyzed is None or self._wanted_source is not None or isinstance(self._live_job, AnalyzeJob)
+
+    def _go(self, step: Callable[[], None]) -> bool:
+        step()
+        self.settings = replace(self.settings, threshold=self.choice.threshold)
+        self._want_choice()
+        return True
+
+    def _want_choice(self) -> None:
+        """Ask for a restoration with the present choice, unless that is what is shown or being made."""
+        choice = self.choice
+        if self._analyzes or self.analyzed is None:
+            return
+        if isinstance(self._live_job, RestoreJob) and self._live_job.choice.makes_same_mask(choice):
+            return
+        self._stop_job()
+        if self.restored is not None and self.restored.choice.makes_same_mask(choice):
+            self._wants_restoration = False
+            self.status = Status(summary(self.restored))
+            return
+        self._wants_restoration = True
+        self.status = Status(f"Restoring “{self.analyzed.source.name}” …")
+
     def _keep(self, job: AnalyzeJob | RestoreJob) -> Analyzed | Restored | None:
         if isinstance(job, AnalyzeJob):
+            if job.value is not None:
+                self.masks.open(job.source, job.value.levels.levels.shape, self.settings.threshold)
             self.analyzed, self.restored = job.value, None
             self.analyses_done += 1
             self._wants_restoration = True
@@ -187,8 +269,10 @@ class Session:
             return self.analyzed
         self.restored = job.value
         self.restorations_done += 1
-        if self.restored is not None and not self._wants_restoration:
-            self.status = Status(summary(self.restored))
+        if self.restored is not None:
+            self.pace.note(self.restored)
+            if not self._wants_restoration:
+                self.status = Status(summary(self.restored))
         return self.restored
 
     def _is_analyzing(self, source: Source) -> bool:
@@ -207,6 +291,7 @@ class Session:
 
     def _release(self) -> None:
         self.analyzed, self.restored = None, None
+        self.pace = Pace()
         self._shelf.clear()
 
 
@@ -237,11 +322,17 @@ def summary(restored: Restored) -> str:
     if not analysis.has_mask:
         return f"“{name}” was restored as a whole: this model does not look where the blur is. {seconds}"
     if not result.density:
+        if result.threshold is None:
+            return f"“{name}”: the mask is empty, so nothing was restored; paint, or choose another mask. {seconds}"
         return f"“{name}”: no pixel is blurred at ε = {result.threshold:g}; lower ε to treat more. {seconds}"
     blurred = f"“{name}”: {result.density:.1%} of the pixels are blurred"
     if restored.mean_displacement_px is None:
         return f"{blurred}; this model does not look how they moved. {seconds}"
     return f"{blurred}; they moved {restored.mean_displacement_px:.1f} px on average during the exposure. {seconds}"
+
+
+def _size(shape: tuple[int, ...]) -> str:
+    return " × ".join(map(str, shape))
 
 
 def _source_of(job: AnalyzeJob | RestoreJob) -> Source:
