@@ -41,11 +41,11 @@ LAYERS = (
         "m2aenet_core.losses",
         "m2aenet_core.metrics",
     ),
-    ("m2aenet_core.deblurrer",),
-    ("m2aenet_core.figures", "m2aenet_core.record"),
+    ("m2aenet_core.deblurrer", "m2aenet_core.instants"),
+    ("m2aenet_core.figures", "m2aenet_core.film", "m2aenet_core.record", "m2aenet_core.trust"),
     ("m2aenet_core.deblur_files",),
     ("m2aenet_core.repeat",),
-    ("m2aenet_core.evaluation", "m2aenet_core.synthesis", "m2aenet_core.training"),
+    ("m2aenet_core.evaluation", "m2aenet_core.film_file", "m2aenet_core.synthesis", "m2aenet_core.training"),
     (
         "m2aenet_core.benchmark",
         "m2aenet_core.calibrate",
@@ -69,6 +69,7 @@ LAYERS = (
     ("napari_m2aenet.comparing",),
     ("napari_m2aenet.restoration_cost",),
     ("napari_m2aenet.session",),
+    ("napari_m2aenet.folder", "napari_m2aenet.frames"),
     ("napari_m2aenet.widgets",),
     ("napari_m2aenet.demo",),
 )

@@ -13,11 +13,14 @@ if TYPE_CHECKING:
     from m2aenet_core.checkpoint import load_model, save_model
     from m2aenet_core.deblurrer import Deblurrer
     from m2aenet_core.errors import Cancelled, InputError
+    from m2aenet_core.film import exposure_film
+    from m2aenet_core.film_file import write_film
     from m2aenet_core.models.lmdvit import LMDViT, LMDViTConfig
     from m2aenet_core.models.m2aenet import M2AENet, M2AENetConfig
     from m2aenet_core.models.macs import count_macs
     from m2aenet_core.models.nafnet import NAFNet, NAFNetConfig
     from m2aenet_core.published import load_published, read_published
+    from m2aenet_core.trust import measure_trust
 
 __version__ = "0.1.0"
 
@@ -34,10 +37,13 @@ _HOME = {
     "NAFNet": "models.nafnet",
     "NAFNetConfig": "models.nafnet",
     "count_macs": "models.macs",
+    "exposure_film": "film",
     "load_model": "checkpoint",
     "load_published": "published",
+    "measure_trust": "trust",
     "read_published": "published",
     "save_model": "checkpoint",
+    "write_film": "film_file",
 }
 
 __all__ = [
@@ -54,10 +60,13 @@ __all__ = [
     "NAFNetConfig",
     "__version__",
     "count_macs",
+    "exposure_film",
     "load_model",
     "load_published",
+    "measure_trust",
     "read_published",
     "save_model",
+    "write_film",
 ]
 
 

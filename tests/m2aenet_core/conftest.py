@@ -10,7 +10,10 @@ import pytest
 import torch
 from torch import nn
 
+from m2aenet_core.analysis import Analysis, DeblurResult
 from m2aenet_core.models.m2aenet import M2AENet, M2AENetConfig
+from m2aenet_core.models.trajectory import Motion
+from m2aenet_core.pixels import value_range_of
 
 TINY = M2AENetConfig(width=4, encoder_blocks=(1, 1, 1, 2), middle_blocks=1, decoder_blocks=(1, 1, 1, 1))
 
@@ -68,3 +71,35 @@ def photo() -> np.ndarray:
     import skimage.data
 
     return np.asarray(skimage.data.chelsea())
+
+
+@pytest.fixture
+def exposed() -> Callable[..., DeblurResult]:
+    """Make a result whose restored photo, mask and motion are known: exposed(sharp, mask, start, end, photo=sharp).
+
+    start, end: displacements (y, x), for all pixels or (H, W, 2) or (1, 2, H, W).
+    """
+
+    def field(displacement: object, size: tuple[int, ...]) -> torch.Tensor:
+        if isinstance(displacement, torch.Tensor):
+            return displacement
+        values = np.broadcast_to(np.asarray(displacement, np.float32), (*size, 2))
+        return torch.from_numpy(values.transpose(2, 0, 1).copy()).unsqueeze(0)
+
+    def make(
+        sharp: np.ndarray, mask: np.ndarray, start: object, end: object, photo: np.ndarray | None = None
+    ) -> DeblurResult:
+        size = mask.shape
+        analysis = Analysis(
+            image=sharp if photo is None else photo,
+            value_range=value_range_of(sharp),
+            seconds=0.0,
+            model_name="truth",
+            coarse_probability=torch.from_numpy(mask.astype(np.float32))[None, None],
+            coarse_motion=Motion.of(field(start, size), field(end, size)),
+            tiles=(),
+            padded_size=(size[0], size[1]),
+        )
+        return DeblurResult(sharp, mask, float(mask.mean()), 0, 0.0, 0.5, "exact", analysis)
+
+    return make
