@@ -84,6 +84,10 @@ class Analysis:
         rows, columns = np.asarray(points_yx).T
         return _trajectory(self._instants[:, rows, columns], self._form, n).transpose(1, 0, 2)
 
+    def drop_features(self) -> None:
+        """Give back the memory of the encoded features; a restoration makes those it needs again."""
+        object.__setattr__(self, "tiles", [Tile(tile.box, None) for tile in self.tiles])
+
     @property
     def _form(self) -> TrajectoryForm:
         return "quadratic" if self.coarse_motion is None else self.coarse_motion.form

@@ -13,14 +13,7 @@ from tqdm import tqdm
 
 from m2aenet_core.cli import EXIT_FAILED, run_command
 from m2aenet_core.deblur_files import DeblurSettings, open_for, restore_files
-from m2aenet_core.deblur_plan import PlannedPhoto, check_plan, make_plan
-
-_SAVED_BY_OPTION = {
-    "save_mask": ("mask",),
-    "save_probability": ("blur_probability",),
-    "save_trajectories": ("displacements",),
-    "save_figure": ("trajectory_figure", "side_by_side_figure"),
-}
+from m2aenet_core.deblur_plan import SAVED_BY_OPTION, PlannedPhoto, check_plan, make_plan
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -30,7 +23,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _deblur(arguments: list[str]) -> int:
     options = _parser().parse_args(arguments)
-    products = [product for option, saved in _SAVED_BY_OPTION.items() if getattr(options, option) for product in saved]
+    products = [product for option, saved in SAVED_BY_OPTION.items() if getattr(options, option) for product in saved]
     plan = make_plan(
         options.inputs, options.out, products=products, recursive=options.recursive, file_format=options.format
     )

@@ -17,7 +17,24 @@ PRODUCTS = {
 }
 """What can be written beside a restored photo, and how its name goes on after the photo's."""
 
+SAVED_BY_OPTION = {
+    "save_mask": ("mask",),
+    "save_probability": ("blur_probability",),
+    "save_trajectories": ("displacements",),
+    "save_figure": ("trajectory_figure", "side_by_side_figure"),
+}
+"""The products that each option of the command asks for."""
+
 _SUFFIX_OF = {"png": ".png", "tif": ".tif"}
+
+
+class FilesExistError(InputError):
+    """Files that would be replaced are there already. `first` is one of them."""
+
+    def __init__(self, first: Path, more: int) -> None:
+        others = f" (and {more} more)" if more else ""
+        super().__init__(f"{first}{others} exists; choose another folder with -o, or add --overwrite")
+        self.first = first
 
 
 @dataclass(frozen=True)
@@ -60,7 +77,7 @@ def make_plan(
     for source in inputs:
         found = list(_photos_below(source, out, recursive)) if source.is_dir() else [source]
         if not found:
-            hint = "" if recursive else ", or add --recursive for its sub-folders"
+            hint = "" if recursive else ", or take its sub-folders too (--recursive)"
             problems.append(f"{source} holds no photos ({', '.join(FORMAT_BY_SUFFIX)}); name another folder{hint}")
         for path in found:
             place = path.relative_to(source) if source.is_dir() else Path(path.name)
@@ -91,12 +108,11 @@ def check_plan(plan: Plan, *, overwrite: bool = False, also_read: Iterable[Path]
     existing = []
     for target in _targets(plan):
         if target.resolve() in inputs:
-            raise InputError(f"{target} would replace an input; choose another folder with -o")
+            raise InputError(f"{target} would replace an input; choose another output folder (-o)")
         if target.exists():
             existing.append(target)
     if existing and not overwrite:
-        more = f" (and {len(existing) - 1} more)" if len(existing) > 1 else ""
-        raise InputError(f"{existing[0]}{more} exists; choose another folder with -o, or add --overwrite")
+        raise FilesExistError(existing[0], len(existing) - 1)
     if plan.photos:
         require_writable(plan.photos[0].outputs["restored"])
 

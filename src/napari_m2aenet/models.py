@@ -63,6 +63,11 @@ class ModelShelf:
             self._key = (model, device)
         return self._deblurrer
 
+    def release(self) -> None:
+        """Give the device's memory back, and keep the deblurrer: its network returns with the next photo."""
+        if self._deblurrer is not None:
+            self._deblurrer.release()
+
     def clear(self) -> None:
         """Forget the deblurrer and give its memory back."""
         if self._deblurrer is not None:

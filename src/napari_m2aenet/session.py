@@ -48,6 +48,7 @@ class Session:
 
     `analyses_done` and `restorations_done` count what was shown, `dropped` what was stopped or came too late. `masks`
     knows how the mask is made, and how it was made before. `pace` is how quick the restorations were.
+    `shelf` keeps the model.
     """
 
     def __init__(self, opener: OpenDeblurrer = open_deblurrer) -> None:
@@ -61,7 +62,7 @@ class Session:
         self.dropped = 0
         self.masks = MaskDecisions()
         self.pace = Pace()
-        self._shelf = ModelShelf(opener)
+        self.shelf = ModelShelf(opener)
         self._wanted_source: Source | None = None
         self._wants_restoration = False
         self._is_closed = False
@@ -139,7 +140,7 @@ class Session:
         if mask.shape != size:
             raise InputError(f"The mask is {_size(mask.shape)} but the photo is {_size(size)}; choose one of its size.")
         if layer is None:
-            self.masks.take_painted(mask)
+            self.masks.take_painted(self._with_unselected(mask))
         else:
             self.masks.take_layer(mask, *layer)
         self._want_choice()
@@ -182,6 +183,19 @@ class Session:
         if self.job is None:
             self._release()
 
+    def give_back(self) -> None:
+        """Give the device its memory back: the network's, and the photo's features. Both return when they are needed.
+
+        Raises:
+            InputError: something runs.
+        """
+        if self.job is not None:
+            raise InputError("A run is going on; wait for it or cancel it, then the memory can be given back.")
+        if self.analyzed is not None:
+            self.analyzed.analysis.drop_features()
+        self.shelf.release()
+        self.status = Status("The memory was given back. The model returns with the next run or change.")
+
     # -- work -----------------------------------------------------------------------------------------------------
 
     def next_job(self) -> AnalyzeJob | RestoreJob | None:
@@ -189,7 +203,7 @@ class Session:
         if self.job is not None:
             return None
         if self._wanted_source is not None:
-            self.job = AnalyzeJob(self._wanted_source, self.settings, self._shelf)
+            self.job = AnalyzeJob(self._wanted_source, self.settings, self.shelf)
             self._wanted_source = None
         elif self._wants_restoration and self.analyzed is not None:
             self.job = RestoreJob(self.analyzed, self.choice)
@@ -227,6 +241,12 @@ class Session:
     def mask(self) -> NDArray[np.bool_] | None:
         """Return the mask as it is to be now, whether restored with or not; None before the first analysis."""
         return None if self.analyzed is None else self.choice.mask(self.analyzed.analysis.blur_probability)
+
+    def _with_unselected(self, mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
+        """Strokes count inside the selection; what is outside comes back when the selection is given up."""
+        if self.choice.selection is None:
+            return mask
+        return np.where(self.choice.selection.unpack(), mask, self._unselected_mask())
 
     def _unselected_mask(self) -> NDArray[np.bool_]:
         assert self.analyzed is not None
@@ -292,7 +312,7 @@ class Session:
     def _release(self) -> None:
         self.analyzed, self.restored = None, None
         self.pace = Pace()
-        self._shelf.clear()
+        self.shelf.clear()
 
 
 def sentence(error: Exception) -> str:

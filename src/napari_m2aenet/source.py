@@ -62,7 +62,7 @@ def source_of_layer(layer: Any, point: Sequence[float] = ()) -> Source:
         key=layer.unique_id,
         placement=Placement.of_layer(layer, frame),
         rgb=bool(layer.rgb),
-        read=lambda: _read(data, frame),
+        read=lambda: read_frame(data, frame),
         value_range=shown_range(layer),
         file=layer.metadata.get(FILE_KEY) or layer.source.path,
     )
@@ -100,8 +100,8 @@ def shown_range(layer: Any) -> tuple[float, float] | None:
     return (low, high) if low < high else None
 
 
-def _read(data: Any, frame: tuple[int, ...]) -> NDArray[Any]:
-    """Compute or copy the frame: a copy, because a person may paint on the layer while the run goes on."""
+def read_frame(data: Any, frame: tuple[int, ...]) -> NDArray[Any]:
+    """Compute or copy the frame of an array: a copy, because a person may paint on the layer while the run goes on."""
     return np.array(data[frame] if frame else data)
 
 

@@ -260,7 +260,7 @@ def test_an_input_is_never_replaced(run: Run) -> None:
         before = {name: Path(name).read_bytes() for name in names(Path())}
         code, _, err = run(*arguments, "--overwrite")
         assert code == 1
-        assert "would replace an input; choose another folder with -o" in err
+        assert "would replace an input; choose another output folder (-o)" in err
         assert {name: Path(name).read_bytes() for name in names(Path())} == before
 
 
