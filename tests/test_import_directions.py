@@ -64,7 +64,7 @@ LAYERS = (
         "napari_m2aenet.settings",
     ),
     ("napari_m2aenet.blur_levels", "napari_m2aenet.mask_choice", "napari_m2aenet.source"),
-    ("napari_m2aenet.layer_data", "napari_m2aenet.mask_decisions"),
+    ("napari_m2aenet.layer_data", "napari_m2aenet.layer_mask", "napari_m2aenet.mask_decisions"),
     ("napari_m2aenet.jobs",),
     ("napari_m2aenet.comparing",),
     ("napari_m2aenet.restoration_cost",),

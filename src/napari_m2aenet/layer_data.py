@@ -80,7 +80,8 @@ def probability_layer(source: Source, probability: NDArray[np.float32]) -> Layer
 
 def mask_layer(source: Source, mask: NDArray[np.bool_]) -> LayerData:
     """Return the blur mask as labels, 1 where the photo is blurred."""
-    keywords = {"opacity": 0.2, "colormap": {1: MASK_COLOUR, None: "transparent"}}
+    # whatever label a person paints with counts as blurred, and is seen as that
+    keywords = {"opacity": 0.2, "colormap": {0: "transparent", None: MASK_COLOUR}}
     return _layer(Role.MASK, "labels", source, mask.astype(np.uint8), keywords)
 
 

@@ -1,6 +1,7 @@
-"""The only module that writes layers; to be called on the GUI thread.
+"""Writes the layers of a run; to be called on the GUI thread.
 
 A run has four layers. Running again on the same input replaces what they hold; one that was deleted is added again.
+The mask, which a person may paint on, is shown through `mask_layer`.
 """
 
 from collections.abc import Hashable, Iterator
@@ -15,7 +16,6 @@ from napari_m2aenet.layer_data import (
     Curves,
     LayerData,
     Role,
-    mask_layer,
     probability_layer,
     restored_layer,
     trajectories_layer,
@@ -41,34 +41,24 @@ class ResultLayers:
         self._viewer = viewer
 
     def show_analysis(self, analyzed: Analyzed) -> None:
-        """Show probability, mask and trajectories of a photo that was analyzed."""
-        source, probability = analyzed.source, analyzed.analysis.blur_probability
-        mask = probability > analyzed.mask_threshold
-        self._show(probability_layer(source, probability), source.key)
-        self._show(mask_layer(source, mask), source.key)
+        """Show probability and trajectories of a photo that was analyzed."""
+        source = analyzed.source
+        self.show(probability_layer(source, analyzed.analysis.blur_probability), source.key)
         self._show_curves(analyzed, analyzed.curves)
 
     def show_restored(self, restored: Restored) -> None:
-        """Show the restored photo, with the mask and the trajectories of its threshold."""
-        source, result = restored.analyzed.source, restored.result
-        self._show(restored_layer(source, result.restored, restored.record), source.key)
-        self._show(mask_layer(source, result.mask), source.key)
+        """Show the restored photo, with the trajectories inside its mask."""
+        source = restored.analyzed.source
+        self.show(restored_layer(source, restored.result.restored, restored.record), source.key)
         self._show_curves(restored.analyzed, restored.curves)
 
     def _show_curves(self, analyzed: Analyzed, curves: Curves) -> None:
         source, analysis = analyzed.source, analyzed.analysis
         if analysis.has_motion:
-            self._show(trajectories_layer(source, analysis.blur_probability.shape, curves), source.key)
+            self.show(trajectories_layer(source, analysis.blur_probability.shape, curves), source.key)
         elif (layer := self.find(Role.TRAJECTORIES, source.key)) is not None:
             # of another model, which did find motion
             self._viewer.layers.remove(layer)
-
-    def preview_mask(self, key: Hashable, mask: np.ndarray) -> None:
-        """Show another mask in the layer that is there; nothing where a person deleted it."""
-        layer = self.find(Role.MASK, key)
-        # a photo of 24 megapixels takes 20 ms, so no other layer has to stand in for the mask while it changes
-        if layer is not None and layer.data.size == mask.size:
-            layer.data = mask.view(np.uint8).reshape(layer.data.shape)
 
     def find(self, role: Role, key: Hashable) -> Any:
         """Return the layer of a run on the layer with this key, or None."""
@@ -79,7 +69,8 @@ class ResultLayers:
             if is_result(layer) and layer.metadata[TAG]["source"] == str(key):
                 yield layer
 
-    def _show(self, new: LayerData, key: Hashable) -> None:
+    def show(self, new: LayerData, key: Hashable) -> None:
+        """Show a layer of a run on the layer with this key, in the one that is there for it or in a new one."""
         layer = self.find(new.role, key)
         if layer is not None and not _holds_same_kind(layer, new):
             self._viewer.layers.remove(layer)

@@ -14,6 +14,7 @@ from napari_m2aenet.settings import DEVICE, MODEL, THRESHOLD
 from napari_m2aenet.source import FILE_KEY, source_of_layer
 from napari_m2aenet.widgets.choices import AUTOMATIC, ChoiceList, ModelList
 from napari_m2aenet.widgets.layers import ResultLayers
+from napari_m2aenet.widgets.mask_control import MaskControl
 from napari_m2aenet.widgets.notify import notify
 from napari_m2aenet.widgets.panel import Panel
 from napari_m2aenet.widgets.photo import PhotoChooser
@@ -47,6 +48,7 @@ class DeblurWidget(QWidget):
         self.controls = RunControls()
         self.threshold = ThresholdSlider()
         self.status_line = StatusLine()
+        self.mask = MaskControl(viewer, self.session, self.layers, self.threshold, self)
         self.panels = tuple(panel(self) for panel in PANELS)
         self._lay_out()
         self._connect()
@@ -102,8 +104,9 @@ class DeblurWidget(QWidget):
                 self.layers.show_restored(shown)
                 for panel in self.panels:
                     panel.show_restored(shown)
-            # the threshold may have moved on since the job began; the mask stays with it
-            self._on_threshold_moved(self.threshold.value)
+            if shown is not None:
+                # the mask may have moved on since the job began
+                self.mask.show()
         except Exception as error:
             self._fail(error)
         if job.error is not None and not job.is_cancelled:
@@ -141,19 +144,19 @@ class DeblurWidget(QWidget):
         self._show_state()
 
     def _on_threshold_moved(self, value: float) -> None:
-        mask = self.session.mask_at(value)
-        if mask is not None and self.session.analyzed is not None:
-            self.layers.preview_mask(self.session.analyzed.source.key, mask)
+        self.mask.preview(value)
         for panel in self.panels:
             panel.show_threshold(value)
 
-    def _on_threshold_rested(self, value: float) -> None:
-        self.session.request_threshold(value)
+    def _on_mask_changed(self) -> None:
+        for panel in self.panels:
+            panel.show_mask()
         self._go_on()
 
     def _on_layer_removed(self, event: object) -> None:
         key = event.value.unique_id  # type: ignore[attr-defined]
         self.session.forget(key)
+        self.mask.forget(key)
         for panel in self.panels:
             panel.forget(key)
         self._go_on()
@@ -198,7 +201,9 @@ class DeblurWidget(QWidget):
         self.controls.cancel_requested.connect(self.cancel)
         self.photo.open_requested.connect(self.open_photo)
         self.threshold.moved.connect(self._on_threshold_moved)
-        self.threshold.rested.connect(self._on_threshold_rested)
+        self.threshold.rested.connect(self.mask.take_threshold)
+        self.mask.changed.connect(self._on_mask_changed)
+        self.mask.failed.connect(self._fail)
         self.model.chosen.connect(lambda value: self.session.choose(model=value))
         self.device.chosen.connect(lambda value: self.session.choose(device=value))
         self.model.opened.connect(self._list_choices)
@@ -216,6 +221,7 @@ class DeblurWidget(QWidget):
                 self._close_down()
             else:
                 self.photo.follow()
+                self.mask.bind()
         return super().event(event)
 
     def _close_down(self) -> None:
@@ -223,6 +229,7 @@ class DeblurWidget(QWidget):
         for runner in (self._reader, self._lister):
             if runner.job is not None:
                 runner.job.cancel()
+        self.mask.close_down()
         for panel in self.panels:
             panel.close_down()
         self.session.close()

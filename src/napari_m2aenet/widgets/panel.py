@@ -35,6 +35,9 @@ class Panel(QWidget):
     def show_threshold(self, value: float) -> None:
         """The threshold moves; the restored photo still has an older one."""
 
+    def show_mask(self) -> None:
+        """The mask is made in another way than before: by another threshold, a stroke, another layer, or undo."""
+
     def forget(self, key: Hashable) -> None:
         """The layer with this key was removed."""
 

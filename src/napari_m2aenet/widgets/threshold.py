@@ -46,6 +46,11 @@ class ThresholdSlider(QWidget):
         """The threshold that is shown."""
         return round(float(self.number.value()), THRESHOLD.decimals)
 
+    def show_value(self, value: float) -> None:
+        """Show a threshold that was decided elsewhere, without reporting it."""
+        self.number.setValue(value)
+        self.settle()
+
     def settle(self) -> None:
         """Stop waiting; nothing that was moved before is reported any more."""
         self._preview.cancel()

@@ -1,0 +1,219 @@
+"""Keeps slider, mask layer, selection and session in step; the rules of masks are the session's."""
+
+from typing import Any
+
+import numpy as np
+from napari.viewer import Viewer
+from qtpy.QtCore import QObject, Signal
+from superqt.utils import QSignalDebouncer
+
+from napari_m2aenet.blur_levels import BlurLevels
+from napari_m2aenet.layer_mask import can_be_mask, mask_of_layer
+from napari_m2aenet.mask_choice import MaskSource, PackedMask
+from napari_m2aenet.session import Session
+from napari_m2aenet.settings import REST_MS
+from napari_m2aenet.widgets.layers import ResultLayers
+from napari_m2aenet.widgets.mask_layer import REDO_KEY, UNDO_KEY, MaskLayer
+from napari_m2aenet.widgets.selection_layer import SelectionLayer, SelectionTool, is_selection
+from napari_m2aenet.widgets.threshold import ThresholdSlider
+
+
+class MaskControl(QObject):
+    """What a person does to the mask. `changed()` when it is made in another way; `failed(error)` where it cannot be.
+
+    After `changed` the session may have work to do.
+    """
+
+    changed = Signal()
+    failed = Signal(object)
+
+    def __init__(
+        self, viewer: Viewer, session: Session, layers: ResultLayers, slider: ThresholdSlider, parent: QObject
+    ) -> None:
+        super().__init__(parent)
+        self._viewer, self._session, self._slider = viewer, session, slider
+        self.layer = MaskLayer(layers, self.undo, self.redo, self)
+        self.selection = SelectionLayer(viewer, self)
+        self._levels: tuple[BlurLevels, PackedMask | None, BlurLevels] | None = None
+        self._followed: Any = None
+        self._reread = QSignalDebouncer(parent=self)
+        self._reread.setTimeout(REST_MS)
+        self._reread.triggered.connect(self._read_followed)
+        self._keys = {UNDO_KEY: lambda _viewer: self.undo(), REDO_KEY: lambda _viewer: self.redo()}
+        self._bound: list[Any] = []
+        self.layer.painted.connect(self._on_painted)
+        self.selection.changed.connect(self._on_selected)
+
+    # -- showing --------------------------------------------------------------------------------------------------
+
+    def show(self) -> None:
+        """Show the mask as it is to be now: while the threshold moves, the mask at the threshold."""
+        analyzed = self._session.analyzed
+        if analyzed is None:
+            return
+        mask = self._session.mask()
+        if mask is not None:
+            self.layer.show(analyzed.source, mask)
+        if self._slider.value != self._session.choice.threshold:
+            self.preview(self._slider.value)
+
+    def preview(self, threshold: float) -> None:
+        """Show the mask at a threshold that moves."""
+        analyzed = self._session.analyzed
+        if analyzed is not None:
+            self.layer.preview(analyzed.source.key, self.levels(analyzed.levels), threshold)
+
+    def levels(self, levels: BlurLevels) -> BlurLevels:
+        """Return the levels inside the selection, kept until either changes."""
+        selection = self._session.choice.selection
+        if self._levels is None or self._levels[0] is not levels or self._levels[1] is not selection:
+            inside = levels.inside(None if selection is None else selection.unpack())
+            self._levels = levels, selection, inside
+        return self._levels[2]
+
+    # -- what a person does ---------------------------------------------------------------------------------------
+
+    def take_threshold(self, threshold: float) -> None:
+        """Take the mask from a threshold that came to rest."""
+        self._session.request_threshold(threshold)
+        self._after()
+
+    def take_source(self, source: MaskSource) -> None:
+        """Take the mask from the threshold or from the strokes."""
+        self._session.request_source(source)
+        self._after()
+
+    def take_layer(self, layer: Any) -> None:
+        """Take the mask from a layer, now and whenever it changes."""
+        try:
+            mask = mask_of_layer(layer, self._viewer.dims.point)
+            self._session.request_mask(mask, (layer.unique_id, layer.name))
+        except Exception as error:
+            self.failed.emit(error)
+        self._after()
+
+    def paint(self, mode: str) -> None:
+        """Put napari's brush or eraser into the person's hand: mode "paint", "erase", or "pan_zoom" to put it down."""
+        layer = self.layer.layer
+        if layer is None or layer not in self._viewer.layers:
+            return
+        self.selection.use(None)
+        if mode != "pan_zoom":
+            self._viewer.layers.selection.active = layer
+            layer.visible = True
+            layer.selected_label = 1
+            if layer.brush_size == 10:  # napari's own, which a large photo hardly shows
+                layer.brush_size = max(10, max(layer.data.shape) // 40)
+        layer.mode = mode
+
+    def select(self, tool: SelectionTool | None) -> None:
+        """Restore inside a selection alone, which the next drag draws; None gives the selection up."""
+        analyzed = self._session.analyzed
+        if analyzed is None:
+            return
+        if tool is None:
+            self.selection.remove()
+            self._on_selected(None)
+            return
+        self.paint("pan_zoom")
+        if self.selection.layer is None:
+            self._show_selection(wait_for_drag=True)
+        self.selection.use(tool)
+
+    def can_be_mask(self, layer: Any) -> bool:
+        """Say whether the mask can be taken from a layer."""
+        analyzed = self._session.analyzed
+        if analyzed is None or is_selection(layer):
+            return False
+        if layer is self.layer.layer or layer.unique_id == analyzed.source.key:
+            return False
+        return can_be_mask(layer, analyzed.levels.levels.shape)
+
+    def undo(self) -> None:
+        """Go back to how the mask was before."""
+        if self._session.undo():
+            self._slider.show_value(self._session.choice.threshold)
+            self._after()
+
+    def redo(self) -> None:
+        """Go forward again."""
+        if self._session.redo():
+            self._slider.show_value(self._session.choice.threshold)
+            self._after()
+
+    # -- making and ending ----------------------------------------------------------------------------------------
+
+    def bind(self) -> None:
+        """Bind the keys for undo and redo in the viewer, where nobody else has."""
+        for key, do in self._keys.items():
+            if key not in self._bound and not any(str(bound) == str(_binding(key)) for bound in self._viewer.keymap):
+                self._viewer.bind_key(key, do)
+                self._bound.append(key)
+
+    def forget(self, key: object) -> None:
+        """The layer with this key was removed."""
+        self.selection.forget(key)
+        if self._session.analyzed is None:
+            self.layer.leave()
+            self._follow()
+
+    def close_down(self) -> None:
+        """Give mouse, keys and layers back."""
+        for key in self._bound:
+            self._viewer.bind_key(key, None)
+        self._bound = []
+        self.paint("pan_zoom")
+        self.selection.remove()
+        self.layer.leave()
+        self._follow(leave=True)
+
+    def _on_painted(self, mask: np.ndarray) -> None:
+        self._slider.settle()
+        self._slider.show_value(self._session.choice.threshold)
+        self._session.request_mask(mask)
+        self._after()
+
+    def _on_selected(self, selection: np.ndarray | None) -> None:
+        self._session.request_selection(selection)
+        self._after()
+
+    def _after(self) -> None:
+        self._follow()
+        self._show_selection()
+        self.show()
+        self.changed.emit()
+
+    def _show_selection(self, *, wait_for_drag: bool = False) -> None:
+        """Show the selection that counts; it comes back with undo."""
+        analyzed, packed = self._session.analyzed, self._session.choice.selection
+        if analyzed is None:
+            return
+        selection = np.zeros(analyzed.levels.levels.shape, np.bool_) if packed is None else packed.unpack()
+        if wait_for_drag or packed is not None or self.selection.layer is not None:
+            self.selection.show(analyzed.source, selection)
+
+    def _follow(self, *, leave: bool = False) -> None:
+        """Listen to the layer that the mask is read from, and to no other."""
+        choice = self._session.choice
+        key = None if leave or choice.source is not MaskSource.LAYER else choice.layer_key
+        layer = next((layer for layer in self._viewer.layers if key is not None and layer.unique_id == key), None)
+        if layer is self._followed:
+            return
+        if self._followed is not None:
+            self._followed.events.set_data.disconnect(self._on_followed_drawn)
+        self._followed = layer
+        if layer is not None:
+            layer.events.set_data.connect(self._on_followed_drawn)
+
+    def _on_followed_drawn(self, event: object = None) -> None:
+        self._reread.throttle()
+
+    def _read_followed(self) -> None:
+        if self._followed is not None and self._followed in self._viewer.layers:
+            self.take_layer(self._followed)
+
+
+def _binding(key: int) -> object:
+    from app_model.types import KeyBinding
+
+    return KeyBinding.from_int(key)
