@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -69,6 +70,53 @@ class Placement:
         # napari scales first, then shears, then rotates
         moved: NDArray[np.float64] = self.translate + self.rotate @ self._shear_matrix() @ (self.scale * start)
         return moved
+
+    def keywords_with_axis(self, label: str) -> dict[str, Any]:
+        """Return the keywords that put an array with one more axis in front, such as time, where the frame is."""
+        ndim = self.ndim + 1
+        rotate, shear, affine = np.eye(ndim), np.eye(ndim), np.eye(ndim + 1)
+        rotate[1:, 1:], shear[1:, 1:], affine[1:, 1:] = self.rotate, self._shear_matrix(), self.affine
+        return {
+            "scale": np.concatenate([[1.0], self.scale]),
+            "translate": np.concatenate([[0.0], self.frame_translate()]),
+            "rotate": rotate,
+            "shear": shear[np.triu_indices(ndim, 1)],
+            "affine": affine,
+            "units": ("pixel", *self.units),
+            "axis_labels": (label, *self.axis_labels),
+        }
+
+    def world_steps(self, steps_yx: NDArray[np.floating]) -> NDArray[np.float64]:
+        """Return steps (K, 2) in pixels of the frame as steps (K, ndim) in the viewer's world."""
+        steps = np.zeros((len(steps_yx), self.ndim))
+        steps[:, -2:] = steps_yx
+        world: NDArray[np.float64] = steps @ self._matrix().T
+        return world
+
+    def pixel_at(self, position: Sequence[float]) -> tuple[int, int] | None:
+        """Return the pixel (y, x) of the frame at a position in the viewer's world; None beside the frame.
+
+        The position may have more axes in front than the layer. The pixel may lie outside of the picture.
+        """
+        origin = self.affine[:-1, :-1] @ self.frame_translate() + self.affine[:-1, -1]
+        world = np.asarray(position, dtype=float)[-self.ndim :] - origin
+        place = np.floor(np.linalg.solve(self._matrix(), world) + 0.5)
+        if place[:-2].any():
+            return None
+        return int(place[-2]), int(place[-1])
+
+    @property
+    def unit(self) -> str:
+        """The unit of lengths in the picture, such as µm; empty where it has none or two."""
+        y, x = self.units[-2:]
+        if y != x or str(y) in ("", "pixel", "dimensionless"):
+            return ""
+        return f"{y:~P}"  # napari's units are pint's, and this is their short form
+
+    def _matrix(self) -> NDArray[np.float64]:
+        """How steps in pixels become steps in the world: napari scales first, then shears, then rotates."""
+        matrix: NDArray[np.float64] = self.affine[:-1, :-1] @ self.rotate @ self._shear_matrix() @ np.diag(self.scale)
+        return matrix
 
     def _shear_matrix(self) -> NDArray[np.float64]:
         """Napari gives the values above the diagonal of the shear, row by row, or a whole matrix."""

@@ -1,0 +1,73 @@
+"""What the window says about how well a result explains its photo."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from m2aenet_core.trust import Trust, TrustRegion
+
+WELL = 0.75
+"""From here on the motion explains the blur."""
+
+HARDLY = 0.5
+"""Below this any other blur of about that length would do as well."""
+
+_NAMED_REGIONS = 3
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """A sentence on a result, and whether a person should look closer before trusting it."""
+
+    text: str
+    is_doubtful: bool
+
+
+def verdict(trust: Trust) -> Verdict:
+    """Return what the number of a checked result means."""
+    share = trust.explanation.explained
+    if math.isnan(trust.explanation.psnr_restored):
+        return Verdict("No pixel is blurred, so there is nothing to check.", False)
+    if share is None:
+        return Verdict("Hardly anything was changed, so there is nothing to explain.", False)
+    return Verdict(f"{_sentence(share)} {_numbers(trust)}{_where(trust)}", share < WELL)
+
+
+def _sentence(share: float) -> str:
+    if share >= WELL:
+        return f"Explained: {share:.0%}. Blurred again along its trajectories, the result gives the photo."
+    if share >= HARDLY:
+        return f"Explained: {share:.0%}. Motion and restored photo explain the blur in part."
+    if share >= 0:
+        return f"Explained: {share:.0%}. This is little: another motion of that length would do about as well."
+    return (
+        "Not explained: blurred again, the result is further from the photo than before. It is still blurred, or the "
+        "motion is wrong."
+    )
+
+
+def _numbers(trust: Trust) -> str:
+    number = trust.explanation
+    return f"Distance to the photo: {number.psnr_reblurred:.1f} dB, without blurring {number.psnr_restored:.1f} dB."
+
+
+def _where(trust: Trust) -> str:
+    """The regions to look at, the largest first; nothing where there is one region only, or all are well."""
+    doubtful = doubtful_regions(trust)
+    if len(trust.regions) < 2 or not doubtful:
+        return ""
+    places = "; ".join(f"y {region.box.top}, x {region.box.left}" for region in doubtful[:_NAMED_REGIONS])
+    more = " and others" if len(doubtful) > _NAMED_REGIONS else ""
+    return f" Doubtful: {len(doubtful)} of {len(trust.regions)} regions, at {places}{more}."
+
+
+def doubtful_regions(trust: Trust) -> list[TrustRegion]:
+    """Return the regions of which less than half is explained, the largest first."""
+    return [
+        region
+        for region in trust.regions
+        if region.explanation.explained is not None and region.explanation.explained < HARDLY
+    ]
