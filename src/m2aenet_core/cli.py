@@ -19,6 +19,7 @@ COMMANDS: Mapping[str, str] = {
     "calibrate": "make 0.5 the best threshold of a model",
     "benchmark": "measure speed on this machine",
     "export": "write a network as ONNX",
+    "doctor": "tell what this machine can do, and what would make it quicker",
 }
 
 EXIT_FAILED, EXIT_USAGE, EXIT_INTERRUPTED = 1, 2, 130
