@@ -33,7 +33,7 @@ class Role(StrEnum):
 class LayerData:
     """A layer to be: `kind` is image, labels or vectors."""
 
-    role: Role
+    role: StrEnum
     kind: str
     data: NDArray[Any]
     keywords: dict[str, Any]
@@ -108,7 +108,13 @@ def trajectory_curves(
     instants: int = TRAJECTORY_INSTANTS,
 ) -> Curves:
     """Return the trajectories inside the mask, thinned to a regular grid of at most `max_segments` segments."""
-    points = grid_points(mask, max_segments // (instants - 1))
+    return curves_through(analysis, grid_points(mask, max_segments // (instants - 1)), instants)
+
+
+def curves_through(
+    analysis: KnowsTrajectories, points: NDArray[np.intp], instants: int = TRAJECTORY_INSTANTS
+) -> Curves:
+    """Return the trajectories of pixels (K, 2), (y, x); one segment without length where K is 0."""
     if not len(points):
         return _nothing_to_draw()
     positions = points[:, None, :] + np.asarray(analysis.trajectory_at(points, instants))

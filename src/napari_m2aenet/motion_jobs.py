@@ -63,6 +63,22 @@ class FilmJob(Job[Film]):
         return Film(self._restored, exposure_film(self._restored.result, self._instants, progress=self.report))
 
 
+class SaveFilmJob(Job[str]):
+    """Write a film to a file; one that is there is replaced, as the dialog has asked about that."""
+
+    def __init__(self, film: Film, path: str) -> None:
+        super().__init__(f"writing {path}")
+        self._film, self._path = film, path
+
+    def work(self) -> str:
+        """Return the path that was written."""
+        from m2aenet_core.film_file import write_film
+
+        value_range = self._film.restored.result.analysis.value_range
+        write_film(self._path, self._film.frames, value_range=value_range, overwrite=True)
+        return self._path
+
+
 class TrustJob(Job[Checked]):
     """Blur a restored photo again, and compare it with the photo."""
 

@@ -36,7 +36,7 @@ class MotionSession:
     # -- what happened --------------------------------------------------------------------------------------------
 
     def take_analysis(self, analyzed: Analyzed) -> None:
-        """A photo was analyzed: pins on it are measured again, and what was made of an older restoration is outdated."""
+        """A photo was analyzed: pins on it are measured again."""
         self.analyzed, self.restored, self.probe = analyzed, None, None
         if analyzed.analysis.has_motion:
             self.pins.measure_again(analyzed)

@@ -77,7 +77,7 @@ def usual_limit_px(motion: NDArray[np.floating]) -> float:
 def _table() -> NDArray[np.uint8]:
     """The colours (hue, strength, RGBA): full hues that fade to white, and lose their cover, as motion gets shorter."""
     hue = np.arange(_HUES)[:, None] / _HUES * 6
-    pure = np.clip(np.abs((hue + (0, 4, 2)) % 6 - 3) - 1, 0, 1)
+    pure = np.clip(np.abs((hue + np.array([0, 4, 2])) % 6 - 3) - 1, 0, 1)
     strength = np.linspace(0, 1, _LENGTHS)[None, :, None]
     colour = 1 - strength * (1 - pure[:, None])
     cover = np.broadcast_to(_FAINTEST + (1 - _FAINTEST) * strength, (_HUES, _LENGTHS, 1))

@@ -63,7 +63,7 @@ class Placement:
         }
 
     def frame_translate(self, corner: tuple[float, float] = (0.0, 0.0)) -> NDArray[np.float64]:
-        """Return the translation of the taken frame: the layer's own, moved to the frame and to a corner (y, x) in it."""
+        """Return the translation of the frame: the layer's own, moved to the frame and to a corner (y, x) in it."""
         start = np.zeros(self.ndim)
         start[: len(self.frame)] = self.frame
         start[-2:] = corner

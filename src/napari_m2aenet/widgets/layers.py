@@ -5,10 +5,11 @@ The mask, which a person may paint on, is shown through `mask_layer`.
 """
 
 from collections.abc import Hashable, Iterator
+from enum import StrEnum
 from typing import Any
 
 import numpy as np
-from napari.layers import Image, Labels, Layer, Vectors
+from napari.layers import Image, Labels, Layer, Points, Vectors
 from napari.viewer import Viewer
 
 from napari_m2aenet.jobs import Analyzed, Restored
@@ -20,11 +21,23 @@ from napari_m2aenet.layer_data import (
     restored_layer,
     trajectories_layer,
 )
+from napari_m2aenet.motion_layer_data import MotionRole
 from napari_m2aenet.placement import Placement
 
 TAG = "m2aenet_layer"
-_CLASSES = {"image": Image, "labels": Labels, "vectors": Vectors}
-_FROM_BOTTOM_TO_TOP = (Role.RESTORED, Role.PROBABILITY, Role.MASK, Role.TRAJECTORIES)
+_CLASSES = {"image": Image, "labels": Labels, "points": Points, "vectors": Vectors}
+_FROM_BOTTOM_TO_TOP: tuple[StrEnum, ...] = (
+    Role.RESTORED,
+    MotionRole.REBLURRED,
+    MotionRole.FILM,
+    MotionRole.DIFFERENCE,
+    Role.PROBABILITY,
+    MotionRole.OVERVIEW,
+    Role.MASK,
+    Role.TRAJECTORIES,
+    MotionRole.PINS,
+    MotionRole.PROBE,
+)
 _SPATIAL = ("scale", "translate", "rotate", "shear", "affine", "units", "axis_labels")
 
 
@@ -60,7 +73,7 @@ class ResultLayers:
             # of another model, which did find motion
             self._viewer.layers.remove(layer)
 
-    def find(self, role: Role, key: Hashable) -> Any:
+    def find(self, role: StrEnum, key: Hashable) -> Any:
         """Return the layer of a run on the layer with this key, or None."""
         return next((layer for layer in self._of(key) if layer.metadata[TAG]["role"] == role), None)
 
@@ -88,7 +101,7 @@ class ResultLayers:
         if chosen is not None:
             self._viewer.layers.selection.active = chosen
 
-    def _index_for(self, role: Role, key: Hashable) -> int:
+    def _index_for(self, role: StrEnum, key: Hashable) -> int:
         """Right above the input and the layers of its run that belong below."""
         below = {str(r) for r in _FROM_BOTTOM_TO_TOP[: _FROM_BOTTOM_TO_TOP.index(role)]}
         last = len(self._viewer.layers) - 1
