@@ -27,6 +27,19 @@ class Tile:
 
 
 @dataclass(frozen=True, eq=False)
+class Piece:
+    """A restored rectangle of the padded photo."""
+
+    box: Box
+    cells: NDArray[np.bool_]
+    """(h, w): which of its cells were taken as blurred."""
+    difference: NDArray[np.float32]
+    """(height, width, 3): what the network adds to the photo, whose black is 0 and white 1."""
+    macs: int
+    """Multiply-adds it took."""
+
+
+@dataclass(frozen=True, eq=False)
 class Analysis:
     """Where a photo is blurred and how each pixel moved: all that does not depend on the threshold."""
 
@@ -50,6 +63,8 @@ class Analysis:
     """Whether the network finds blur; if not, everything counts as blurred, with probability 1."""
     decides_windows: bool = False
     """Whether cells are decided as wholes (windows), so that their probability is not smoothed."""
+    notes: tuple[str, ...] = ()
+    """What a person should know of how it was made, in sentences: that memory was short, for example."""
 
     @property
     def has_motion(self) -> bool:
@@ -118,7 +133,7 @@ class DeblurResult:
     density: float
     """Share of blurred pixels."""
     macs: int
-    """Convolution multiply-adds of the restoration."""
+    """Convolution multiply-adds of the restoration; of regions that were taken over too."""
     seconds: float
     """Time of the restoration, without the analysis."""
     threshold: float | None
@@ -127,3 +142,7 @@ class DeblurResult:
     """exact, adaptive or dense."""
     analysis: Analysis = field(repr=False)
     """What it was restored from."""
+    pieces: Sequence[Piece] = field(repr=False, default=())
+    """The rectangles it consists of, which the next restoration can take over."""
+    notes: tuple[str, ...] = ()
+    """What a person should know of how it was made, in sentences."""

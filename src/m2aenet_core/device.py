@@ -9,6 +9,9 @@ import torch
 
 from m2aenet_core.errors import InputError
 
+# of Apple GPUs, and of the CPU in two of its moods
+_OUT_OF_MEMORY = ("out of memory", "not enough memory", "can't allocate memory")
+
 
 @dataclass(frozen=True)
 class DeviceInfo:
@@ -46,6 +49,13 @@ def free_bytes(device: torch.device) -> int:
         return int(torch.cuda.mem_get_info(device)[0])
     # Apple GPUs share the machine's memory
     return int(psutil.virtual_memory().available)
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Tell whether an error says that a device's memory is too small: each kind of device says it in its own way."""
+    if isinstance(error, MemoryError | torch.OutOfMemoryError):
+        return True
+    return isinstance(error, RuntimeError) and any(words in str(error) for words in _OUT_OF_MEMORY)
 
 
 def _describe(name: str) -> DeviceInfo:

@@ -77,9 +77,18 @@ def to_uint8(image: Tensor) -> NDArray[np.uint8]:
     return (image.float().clamp(0, 1) * 255).round().byte().permute(1, 2, 0).cpu().numpy()
 
 
-def add_residual(image: Image, residual: NDArray[np.float32], value_range: ValueRange) -> Image:
+def value_limits(image: Image, value_range: ValueRange) -> ValueRange:
+    """Give the lowest and the highest value that a restored image may hold: black and white, or the image's own."""
+    values = colours(image)
+    return min(value_range[0], float(values.min())), max(value_range[1], float(values.max()))
+
+
+def add_residual(
+    image: Image, residual: NDArray[np.float32], value_range: ValueRange, limits: ValueRange | None = None
+) -> Image:
     """Give the image plus a residual (H, W, 3) in units of the range, in the image's shape and dtype.
 
+    limits: `value_limits` of the photo, where the image is a part of it.
     Where the residual is exactly 0 the image's own values stay, bit for bit; alpha always does.
     """
     low, high = value_range
@@ -89,9 +98,9 @@ def add_residual(image: Image, residual: NDArray[np.float32], value_range: Value
         residual = residual.mean(axis=2, keepdims=True)
     changed = (residual != 0).any(axis=2)
     values = target[changed].astype(np.float64) + residual[changed].astype(np.float64) * (high - low)
-    values = np.clip(values, min(low, float(target.min())), max(high, float(target.max())))
+    values = np.clip(values, *(value_limits(image, value_range) if limits is None else limits))
     if image.dtype.kind in "ui":
-        limits = np.iinfo(image.dtype)
-        values = np.clip(np.rint(values), limits.min, limits.max)
+        holds = np.iinfo(image.dtype)
+        values = np.clip(np.rint(values), holds.min, holds.max)
     target[changed] = values.astype(image.dtype)
     return restored

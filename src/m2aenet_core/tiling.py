@@ -34,6 +34,14 @@ class Box(NamedTuple):
         """Pixels inside."""
         return self.height * self.width
 
+    def moved(self, down: int, right: int) -> Box:
+        """Give the rectangle so many pixels further down and right."""
+        return Box(self.top + down, self.left + right, self.height, self.width)
+
+    def over(self, cell: int) -> Box:
+        """Give the rectangle in cells of so many pixels."""
+        return Box(*(side // cell for side in self))
+
 
 def plan_tiles(height: int, width: int, tile: int, overlap: int, multiple: int) -> list[Box]:
     """Give tiles of at most `tile` pixels a side that cover the photo and overlap by at least `overlap`.
@@ -53,6 +61,14 @@ def _spans(length: int, tile: int, overlap: int, multiple: int) -> list[tuple[in
     last = length - tile
     starts = [round(last * index / (count - 1) / multiple) * multiple for index in range(count)]
     return [(start, tile) for start in starts]
+
+
+def any_in_cells(mask: NDArray[np.bool_], size: tuple[int, int], cell: int) -> NDArray[np.bool_]:
+    """Give which cells of `cell` pixels hold any pixel of a mask, in a photo that was padded to `size`."""
+    padded = np.zeros(size, np.bool_)
+    padded[: mask.shape[0], : mask.shape[1]] = mask
+    blurred: NDArray[np.bool_] = padded.reshape(size[0] // cell, cell, size[1] // cell, cell).any(axis=(1, 3))
+    return blurred
 
 
 def blurred_regions(mask: NDArray[np.bool_], cell: int, halo: int, multiple: int) -> list[Box]:
@@ -108,9 +124,14 @@ def feather(box: Box, height: int, width: int, ramp: int) -> NDArray[np.float32]
 
     At the photo's own border the weight stays 1. Two boxes that overlap by `ramp` sum to 1 there.
     """
-    vertical = _ramp(box.height, ramp, box.top > 0, box.bottom < height)
-    horizontal = _ramp(box.width, ramp, box.left > 0, box.right < width)
+    vertical, horizontal = ramps(box, height, width, ramp)
     return vertical[:, None] * horizontal[None, :]
+
+
+def ramps(box: Box, height: int, width: int, ramp: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Give the weights of `feather` for the rows (box.height) and for the columns (box.width), whose product it is."""
+    vertical = _ramp(box.height, ramp, box.top > 0, box.bottom < height)
+    return vertical, _ramp(box.width, ramp, box.left > 0, box.right < width)
 
 
 def _ramp(length: int, ramp: int, at_start: bool, at_end: bool) -> NDArray[np.float32]:

@@ -697,3 +697,106 @@ def test_lmdvit_goes_through_a_file(lmdvit: LMDViT, photo: np.ndarray, tmp_path:
     image = photo[:64, :96]
     from_file, direct = (Deblurrer(model)(image) for model in (tmp_path / "lmdvit.safetensors", lmdvit))
     np.testing.assert_array_equal(from_file.restored, direct.restored)
+
+
+# -- what was restored before ----------------------------------------------------------------------------------------
+
+
+def test_regions_whose_mask_is_the_same_are_taken_over(deblurrer: Deblurrer, photo: np.ndarray) -> None:
+    analysis = deblurrer.analyze(photo)
+    far, near = spot(photo.shape, 20, 20), spot(photo.shape, 200, 300)
+    first = deblurrer.restore(analysis, mask=far | near)
+    calls: list[tuple[int, int]] = []
+    stroke = far | near | spot(photo.shape, 205, 312)
+    second = deblurrer.restore(analysis, mask=stroke, previous=first, progress=lambda *call: calls.append(call))
+    assert calls[-1] == (2, 2)
+    assert second.pieces[0] is first.pieces[0]
+    assert second.pieces[1] is not first.pieces[1]
+    anew = deblurrer.restore(analysis, mask=stroke)
+    assert np.array_equal(second.restored, anew.restored)
+    assert second.macs == anew.macs
+    assert np.array_equal(second.restored[:120], first.restored[:120])
+
+
+def test_another_execution_takes_nothing_over(deblurrer: Deblurrer, analysis: Analysis) -> None:
+    everywhere = np.ones(analysis.image.shape[:2], bool)
+    dense = deblurrer.restore(analysis, mask=everywhere, execution="dense")
+    exact = deblurrer.restore(analysis, mask=everywhere, execution="exact", previous=dense)
+    assert exact.pieces[0] is not dense.pieces[0]
+
+
+def test_a_result_of_another_analysis_is_refused(deblurrer: Deblurrer, patch: np.ndarray) -> None:
+    first, second = deblurrer.analyze(patch), deblurrer.analyze(patch)
+    with pytest.raises(InputError, match="another analysis"):
+        deblurrer.restore(first, previous=deblurrer.restore(second))
+
+
+# -- too little memory ---------------------------------------------------------------------------------------------
+
+
+class Short:
+    """A network's method that runs out of memory with images of more pixels than it has room for."""
+
+    def __init__(self, method: Callable[..., object], room: int) -> None:
+        self.method, self.room, self.refused = method, room, 0
+
+    def __call__(self, first: object, *rest: object, **options: object) -> object:
+        image = first if isinstance(first, torch.Tensor) else first.image  # type: ignore[attr-defined]
+        if image.shape[-1] * image.shape[-2] > self.room:
+            self.refused += 1
+            raise torch.OutOfMemoryError("made up")
+        return self.method(first, *rest, **options)
+
+
+@pytest.fixture
+def large(photo: np.ndarray) -> np.ndarray:
+    """A photo of 640 x 800 pixels."""
+    return np.tile(photo, (3, 3, 1))[:640, :800].copy()
+
+
+def test_where_memory_is_short_smaller_tiles_go_on(
+    tiny_model: M2AENet, large: np.ndarray, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    deblurrer = Deblurrer(tiny_model, device="cpu")
+    short = Short(tiny_model.analyze, 520 * 520)
+    monkeypatch.setattr(tiny_model, "analyze", short)
+    analysis = deblurrer.analyze(large)
+    assert short.refused == 1
+    assert len(analysis.tiles) > 1
+    assert np.isfinite(analysis.blur_probability).all()
+    assert analysis.notes == ("The memory of this computer was too small for the tiles; smaller ones were taken.",)
+
+
+def test_a_region_beyond_the_memory_is_restored_in_parts(
+    tiny_model: M2AENet, large: np.ndarray, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    deblurrer = Deblurrer(without_means(tiny_model, large[:215, :304]), device="cpu")
+    analysis = deblurrer.analyze(large)
+    everywhere = np.ones(large.shape[:2], bool)
+    whole = deblurrer.restore(analysis, mask=everywhere)
+    monkeypatch.setattr(tiny_model, "restore", Short(tiny_model.restore, 520 * 520))
+    parts = deblurrer.restore(analysis, mask=everywhere)
+    assert len(parts.pieces) > 1
+    assert len(parts.notes) == 1
+    assert levels(parts.restored, whole.restored).mean() < 0.02 * levels(whole.restored, large).mean()
+    assert deblurrer.restore(analysis, mask=spot(large.shape, 0, 0)).notes == ()
+
+
+def test_memory_that_is_too_small_for_the_smallest_tile_is_said(
+    tiny_model: M2AENet, large: np.ndarray, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    deblurrer = Deblurrer(tiny_model, device="cpu")
+    monkeypatch.setattr(tiny_model, "analyze", Short(tiny_model.analyze, 100))
+    with pytest.raises(InputError, match="not enough memory"):
+        deblurrer.analyze(large)
+
+
+def test_another_error_is_not_taken_for_too_little_memory(
+    deblurrer: Deblurrer, tiny_model: M2AENet, patch: np.ndarray, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(image: torch.Tensor) -> None:
+        raise RuntimeError("something else")
+
+    monkeypatch.setattr(tiny_model, "analyze", fail)
+    with pytest.raises(RuntimeError, match="something else"):
+        deblurrer.analyze(patch)

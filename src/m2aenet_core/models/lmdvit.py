@@ -108,7 +108,7 @@ class LMDViT(Network):
         self.lowest = len(config.depths) // 2
         self.cell_px = config.window
         self.size_multiple = config.window << self.lowest
-        self.live_values = LIVE_VALUES * config.width
+        self.live_values = self.fused_live_values = LIVE_VALUES * config.width
         width, channels = config.width, config.channels
         stages = [self._stage(number) for number in range(len(config.depths))]
         self.intro = nn.Conv2d(3, width, 3, padding=1)

@@ -25,14 +25,14 @@ from m2aenet_core.models.mask_predictor import (
     threshold_mask,
 )
 from m2aenet_core.models.motion_analyzer import MotionAnalyzer
-from m2aenet_core.models.nafnet import LIVE_VALUES, NAFNet, nafblocks
+from m2aenet_core.models.nafnet import FUSED_LIVE_VALUES, LIVE_VALUES, NAFNet, nafblocks
 from m2aenet_core.models.network import Decision, Encoded, Network, NetworkOutput, Restored
 from m2aenet_core.models.trajectory import Motion
 from m2aenet_core.models.trajectory_conv import trajectory_taps
 from m2aenet_core.ops.draws import Draws
 from m2aenet_core.ops.padding import corner_padding
 from m2aenet_core.ops.resize import resize_displacement, resize_image, shrink_mask
-from m2aenet_core.ops.sparse import kept_pixels
+from m2aenet_core.ops.sparse import kept_pixels, pruning_pays
 
 __all__ = ["M2AENet", "M2AENetConfig"]
 
@@ -54,6 +54,7 @@ class M2AENet(Network):
         self.cell_px = 2 ** (scales - 1)
         self.has_mask, self.has_motion = config.use_mask, config.use_motion
         self.live_values = LIVE_VALUES * config.width
+        self.fused_live_values = FUSED_LIVE_VALUES * config.width
         is_guided = config.use_mask or config.use_motion
         self.decides_along = is_guided and config.scales == "every"
         self.guided_scales = range(0 if self.decides_along else scales - 1, scales) if is_guided else range(0)
@@ -231,7 +232,8 @@ class M2AENet(Network):
 
     def _guide(self, mask: Tensor | None, motion: Motion | None, *, pruned: bool = False) -> Guide:
         taps = None if motion is None else trajectory_taps(motion, self.config.taps)
-        return Guide(mask, taps, kept_pixels(mask) if pruned and mask is not None else None, motion)
+        pays = pruned and mask is not None and pruning_pays(mask)
+        return Guide(mask, taps, kept_pixels(mask) if pays and mask is not None else None, motion)
 
     def _run(
         self, image: Tensor, features: Tensor, skips: list[Tensor], make_guide: Callable[[int, Tensor], Guide]
@@ -248,7 +250,7 @@ class M2AENet(Network):
         for step, (up, decoder) in enumerate(zip(self.ups, self.decoders, strict=True), start=1):
             scale = len(self.encoders) - step
             guide = guides[scale] if self.decides_along else None
-            features = _apply(decoder, up(features) + skips[scale], guide)
+            features = _apply(decoder, up(features).add_(skips.pop()), guide)
         restored: Tensor = self.ending(features) + image
         return restored
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
+import torch
 from torch import Tensor, nn
 
 from m2aenet_core.models.trajectory import Motion
@@ -42,12 +43,26 @@ class Encoded(NamedTuple):
             rows = slice(top // step, (top + height) // step)
             return tensor[..., rows, left // step : (left + width) // step]
 
+        return self._replace(masks=())._map(cut)
+
+    def to(self, device: torch.device) -> Encoded:
+        """Give the same on another device."""
+        return self._map(lambda tensor: tensor.to(device))
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of the image and of the features."""
+        tensors = (self.image, *self.skips, self.features)
+        return sum(tensor.nbytes for tensor in tensors if tensor is not None)
+
+    def _map(self, change: Callable[[Tensor], Tensor]) -> Encoded:
         return Encoded(
-            image=cut(self.image),
-            blur_logits=None if self.blur_logits is None else cut(self.blur_logits),
-            motion=None if self.motion is None else self.motion.map(cut),
-            skips=tuple(cut(skip) for skip in self.skips),
-            features=None if self.features is None else cut(self.features),
+            image=change(self.image),
+            blur_logits=None if self.blur_logits is None else change(self.blur_logits),
+            motion=None if self.motion is None else self.motion.map(change),
+            skips=tuple(change(skip) for skip in self.skips),
+            features=None if self.features is None else change(self.features),
+            masks=tuple(change(mask) for mask in self.masks),
         )
 
 
@@ -84,7 +99,7 @@ class Network(nn.Module, ABC):
     decides_along: whether decisions are taken on the way, from features that depend on earlier ones, so that no mask
     can stand for a threshold, and `restore` runs the whole network. decides_windows: whether cells are windows that
     are restored as wholes. live_values: about how many float32 values are alive at once for each pixel, for the size
-    of tiles.
+    of tiles; fused_live_values: where blocks are computed in passes (`ops.fused`).
     """
 
     config: Any
@@ -95,6 +110,7 @@ class Network(nn.Module, ABC):
     decides_along: bool = False
     decides_windows: bool = False
     live_values: int
+    fused_live_values: int
 
     @abstractmethod
     def analyze(self, image: Tensor) -> Encoded:
