@@ -67,7 +67,7 @@ def any_in_cells(mask: NDArray[np.bool_], size: tuple[int, int], cell: int) -> N
     """Give which cells of `cell` pixels hold any pixel of a mask, in a photo that was padded to `size`."""
     padded = np.zeros(size, np.bool_)
     padded[: mask.shape[0], : mask.shape[1]] = mask
-    blurred: NDArray[np.bool_] = padded.reshape(size[0] // cell, cell, size[1] // cell, cell).any(axis=(1, 3))
+    blurred: NDArray[np.bool_] = np.logical_or.reduce(padded.reshape(size[0] // cell, cell, -1, cell), axis=(1, 3))
     return blurred
 
 
