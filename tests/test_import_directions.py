@@ -48,6 +48,7 @@ LAYERS = (
     ("m2aenet_core.figures", "m2aenet_core.film", "m2aenet_core.record", "m2aenet_core.trust"),
     ("m2aenet_core.deblur_files",),
     ("m2aenet_core.repeat",),
+    ("m2aenet_core.repeat_text",),
     ("m2aenet_core.evaluation", "m2aenet_core.film_file", "m2aenet_core.synthesis", "m2aenet_core.training"),
     (
         "m2aenet_core.benchmark",

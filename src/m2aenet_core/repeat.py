@@ -1,14 +1,9 @@
-"""Making a result again from its record: as Python, as a command, or right away."""
+"""What a result is made again from: its record, the weights and the photo, each seen to be the same."""
 
 from __future__ import annotations
 
-import base64
 import json
-import os
-import shlex
-import subprocess
-import zlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -22,9 +17,6 @@ from m2aenet_core.image_io import FORMAT_BY_SUFFIX, read_image
 from m2aenet_core.record import pixels_sha256
 
 Record = Mapping[str, Any]
-
-_IN_FULL = {"JPEG": "png", "WEBP": "png"}
-"""What a restored photo is written as where its own format would change its pixels."""
 
 
 class Reading(StrEnum):
@@ -148,121 +140,6 @@ def reading_of(path: Path, frame: tuple[int, ...], sha256: str) -> Reading | Non
         if pixels_sha256(pixels) == sha256:
             return reading
     return None
-
-
-# -- as text --------------------------------------------------------------------------------------------------------
-
-
-def as_python(record: Record, photo: FoundPhoto | None, *, mask: np.ndarray | None = None, otherwise: str = "") -> str:
-    """Python that makes a result again; afterwards `restored` holds its pixels.
-
-    Args:
-        record: of the result.
-        photo: where its pixels come from.
-        mask: (H, W) bool, where the result was made with a mask instead of a threshold; it becomes part of the text.
-        otherwise: an expression that gives the pixels where they are in no file.
-    """
-    settings = settings_of(record)
-    libraries, pixels = ["from m2aenet_core import Deblurrer"], otherwise
-    if photo is not None and photo.reading is Reading.PHOTO:
-        libraries += ["from m2aenet_core.image_io import read_image"]
-        pixels = f"read_image({str(photo.path)!r}).pixels"
-    elif photo is not None:
-        libraries = ["import tifffile", "", *libraries]
-        pixels = f"tifffile.imread({str(photo.path)!r})" + (
-            f"[{', '.join(map(str, photo.frame))}]" if photo.frame else ""
-        )
-    how = {"device": settings.device, "precision": settings.precision, "execution": settings.execution}
-    if settings.tile_px is not None:
-        how["tile_px"] = settings.tile_px  # type: ignore[assignment]
-    keywords = "".join(f", {name}={value!r}" for name, value in how.items())
-    lines = [f"pixels = {pixels}", f"deblurrer = Deblurrer({settings.model!r}{keywords})"]
-    lines += [f"analysis = deblurrer.analyze(pixels, value_range={settings.value_range!r})"]
-    if record["settings"]["threshold"] is None:
-        libraries = ["import base64", "import zlib", "", "import numpy as np", "", *libraries]
-        lines += [*_mask_lines(mask), "result = deblurrer.restore(analysis, mask=mask)"]
-    else:
-        lines += [f"result = deblurrer.restore(analysis, threshold={settings.threshold!r})"]
-    return "\n".join([_heading(record), *libraries, "", *lines, "restored = result.restored", ""])
-
-
-def as_command(record: Record, photo: FoundPhoto, *, mask: Path | None = None, out: str = "restored") -> str:
-    """A command line that makes a result again, into the folder `out`.
-
-    Args:
-        record: of the result.
-        photo: its file.
-        mask: the file of the mask, where the result was made with one instead of a threshold.
-        out: the folder.
-
-    Raises:
-        InputError: the command cannot do it: a frame of a stack, a mask that is in no file.
-    """
-    if photo.reading is not Reading.PHOTO:
-        raise InputError("the command restores photos, and this is a frame of a stack; copy it as Python")
-    if record["settings"]["threshold"] is None and mask is None:
-        raise InputError("the mask of this result is in no file; copy it as Python, or save the result first")
-    file_format = _IN_FULL.get(FORMAT_BY_SUFFIX[photo.path.suffix.lower()], "keep")
-    dtype = np.dtype(record["image"]["dtype"])
-    settings = settings_of(record)
-    return join_words(
-        [
-            *deblur_words([photo.path], out, settings, mask=mask, file_format=file_format),
-            # of 8 bits they can be nothing else
-            *([] if dtype == np.uint8 else ["--value-range", *map(_in_digits, settings.value_range or ())]),
-        ]
-    )
-
-
-def deblur_words(
-    inputs: Sequence[str | Path],
-    out: str | Path,
-    settings: DeblurSettings,
-    *,
-    mask: Path | None = None,
-    file_format: str = "keep",
-    flags: Sequence[str] = (),
-) -> list[str]:
-    """The words of the `m2aenet deblur` that does the same; the value range is left to the photos."""
-    words = ["m2aenet", "deblur", *map(str, inputs), "-o", str(out)]
-    words += ["--threshold", repr(settings.threshold)] if mask is None else ["--mask", str(mask)]
-    words += ["--model", settings.model, "--device", settings.device]
-    words += ["--execution", settings.execution, "--precision", settings.precision]
-    words += [] if settings.tile_px is None else ["--tile-px", str(settings.tile_px)]
-    words += [] if file_format == "keep" else ["--format", file_format]
-    return [*words, *flags]
-
-
-def join_words(words: Sequence[str]) -> str:
-    """A command line as this system's shell takes it."""
-    return subprocess.list2cmdline(words) if os.name == "nt" else shlex.join(words)
-
-
-def _heading(record: Record) -> str:
-    versions = record.get("versions", {})
-    made_by = ", ".join(f"{name} {versions[name]}" for name in ("napari-m2aenet", "torch") if name in versions)
-    return f"# makes a restored photo again that was made {record.get('created', 'before')} by {made_by}"
-
-
-def _mask_lines(mask: np.ndarray | None) -> list[str]:
-    """Python that gives the mask. It is part of the text, so that painting on does not change what is repeated."""
-    if mask is None:
-        raise InputError("the mask of this result is not known any more; run it again")
-    packed = base64.b85encode(zlib.compress(np.packbits(mask).tobytes(), 9)).decode()
-    pieces = [f"    {packed[start : start + 110]!r}" for start in range(0, len(packed), 110)]
-    count = f"count={mask.size}"
-    return [
-        "packed = (",
-        *pieces,
-        ")",
-        "bits = np.frombuffer(zlib.decompress(base64.b85decode(packed)), np.uint8)",
-        f"mask = np.unpackbits(bits, {count}).reshape({mask.shape}).astype(bool)",
-    ]
-
-
-def _in_digits(value: float) -> str:
-    """A number without exponent, which argparse would take for a flag where it is negative."""
-    return np.format_float_positional(value, trim="0")
 
 
 def _places(record: Record, folder: str | Path | None) -> Iterator[Path]:

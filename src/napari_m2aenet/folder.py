@@ -73,7 +73,7 @@ class FolderWish:
 
     def words(self, settings: DeblurSettings) -> list[str]:
         """The command line that does the same."""
-        from m2aenet_core.repeat import deblur_words
+        from m2aenet_core.repeat_text import deblur_words
 
         flags = ["--recursive"] * self.is_recursive + ["--overwrite"] * self.may_overwrite
         flags += [f"--{name.replace('_', '-')}" for name in EXTRAS if name in self.extras]

@@ -20,13 +20,12 @@ from m2aenet_core.record import make_record, write_record
 from m2aenet_core.repeat import (
     FoundPhoto,
     Reading,
-    as_command,
-    as_python,
     check_weights,
     find_photo,
     read_record,
     settings_of,
 )
+from m2aenet_core.repeat_text import as_command, as_python, frames_as_python
 
 
 @pytest.fixture(scope="module")
@@ -117,6 +116,20 @@ def test_a_frame_of_a_stack_is_repeated_as_python(deblurrer: Deblurrer, tmp_path
     np.testing.assert_array_equal(run_python(as_python(record, photo)), result.restored)
     with pytest.raises(InputError, match="a frame of a stack; copy it as Python"):
         as_command(record, photo)
+
+
+def test_all_frames_of_a_stack_are_repeated(deblurrer: Deblurrer, tmp_path: Path) -> None:
+    stack = np.stack([DEEP, DEEP[::-1]])
+    tifffile.imwrite(tmp_path / "film.tif", stack, photometric="minisblack")
+    results = [deblurrer(frame, 0.4, value_range=(90, 2000)) for frame in stack]
+    records = [make_record(deblurrer, result) for result in results]
+    frames = [{"frame": [i], "image": record["image"]} for i, record in enumerate(records)]
+    record = {**records[0], "image": None, "frames": frames}
+    expected = np.stack([result.restored for result in results])
+    assert (expected != stack).any()
+    np.testing.assert_array_equal(run_python(frames_as_python(record, tmp_path / "film.tif")), expected)
+    text = frames_as_python(record, None, otherwise="np.asarray(film)")
+    np.testing.assert_array_equal(run_python(text, film=stack), expected)
 
 
 def test_without_a_file_the_python_says_where_the_pixels_are(deblurrer: Deblurrer) -> None:
