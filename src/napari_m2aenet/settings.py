@@ -61,6 +61,67 @@ DEVICE = Setting(
     help="Where the network runs. Automatic takes an NVIDIA GPU, then an Apple GPU, then the CPU.",
 )
 
+WIPE_LINE = Setting(
+    name="wipe_line",
+    label="Line",
+    default="upright",
+    help="How the wipe line stands. Drag it over the photo, or move it here; the photo is left of it or above it.",
+)
+
+DIFFERENCE = Setting(
+    name="difference",
+    label="Difference",
+    default="signed",
+    help=(
+        "Show restored − photo as a layer. Brighter and darker: red is brighter than before, blue darker. "
+        "Size: how far the colour moved that moved most."
+    ),
+)
+
+REFERENCE = Setting(
+    name="reference",
+    label="Reference",
+    default="",
+    help=(
+        "A sharp picture of the same size to compare with: PSNR and SSIM of the photo and of the restored photo "
+        "against it, in the whole photo, inside the blur mask and outside of it."
+    ),
+)
+
+MASK_SOURCE = Setting(
+    name="mask_source",
+    label="Mask",
+    default="threshold",
+    help=(
+        "What counts as blurred. From ε: where the blur probability is above ε. Painted: what you paint and erase in "
+        "the layer “blur mask”. Another layer: what that layer marks. The other masks are kept; Undo brings them back."
+    ),
+)
+
+MASK_LAYER = Setting(
+    name="mask_layer",
+    label="Layer",
+    default="",
+    help=(
+        "A layer of the photo's size that says what is blurred: every label of a labels layer, or what is brighter "
+        "than mid-grey in a grey image. When it changes, the photo is restored again."
+    ),
+)
+
+SELECTION = Setting(
+    name="selection",
+    label="Only inside a selection",
+    default="",
+    help="Restore only inside a part of the photo that you draw. The rest stays as it was taken.",
+)
+
+HISTOGRAM = Setting(
+    name="histogram",
+    label="Histogram of the blur probability",
+    default="",
+    help="Drag the line to move ε. What is right of it counts as blurred. Heights are logarithms of pixel counts.",
+)
+
 REST_MS = 300
 """The threshold has come to rest when it has not moved for this long: then the photo is restored again."""
 
