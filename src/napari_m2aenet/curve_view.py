@@ -10,14 +10,16 @@ from numpy.typing import NDArray
 from napari_m2aenet.layer_data import Curves, KnowsTrajectories, curves_through
 from napari_m2aenet.settings import TRAJECTORY_INSTANTS, TRAJECTORY_SEGMENTS
 
-CURVE_GAP_SCREEN_PX = 14
-"""Curves stand about so far apart on the screen, at least half of it and less than all of it."""
+CURVE_GAP_SCREEN_PX = 16
+"""Curves stand about so far apart on the screen, or further where the budget asks for it."""
 
 CURVE_WIDTH_SCREEN_PX = 2.0
 """How wide a curve is on the screen, at any zoom."""
 
 # so much more than what is seen is drawn, that a small pan shows no gap
-_BEYOND = 0.15
+_BEYOND = 0.1
+# 1, 2, 3, 4, 6, 8, 12 ...: few enough that the grid mostly stays while one zooms
+_STEPS = (1, 2, *(factor * 2**power for power in range(16) for factor in (3, 4)))
 
 
 @dataclass(frozen=True)
@@ -43,8 +45,7 @@ class PhotoView:
 class CurveGrid:
     """A part of the grid that curves pass through: at rows and columns that are multiples of `step` from half of it.
 
-    Steps are powers of two, and the grid stands on the photo: panning moves no curve, and zooming in keeps the place
-    of the grid.
+    The grid stands on the photo: panning moves no curve.
     """
 
     step: int
@@ -75,13 +76,13 @@ def curve_grid(
 ) -> CurveGrid:
     """Return the grid for what is seen, as close as the zoom asks for and the budget of segments allows."""
     wanted = CURVE_GAP_SCREEN_PX * view.px_per_screen_px
-    step = 2 ** max(0, int(np.floor(np.log2(max(wanted, 1.0)))))
+    steps = (step for step in _STEPS if step >= min(wanted, _STEPS[-1]))
     beyond = round(_BEYOND * max(view.bottom - view.top, view.right - view.left))
     around = (max(0, view.top - beyond), max(0, view.left - beyond), view.bottom + beyond, view.right + beyond)
-    grid = CurveGrid(step, *around)
-    while len(grid.points(mask)) * (instants - 1) > max_segments:
-        step *= 2
+    for step in steps:
         grid = CurveGrid(step, *around)
+        if len(grid.points(mask)) * (instants - 1) <= max_segments:
+            break
     return grid
 
 

@@ -16,9 +16,14 @@ from napari_m2aenet.source import Source
 EXPOSURE_AXIS = "exposure"
 """The name of the slider that moves through a film."""
 
-_DIFFERENCE_SHOWN = 0.1  # share of the value range that is drawn in the brightest colour
-_PROBE_SCREEN_PX = (7.0, 9.0)
-_PIN_SCREEN_PX = (5.0, 7.0)
+_DIFFERENCE_SHOWN = 0.15  # share of the value range that is drawn in the brightest colour
+# where there is no difference the picture is seen
+_DOUBT = {
+    "name": "m2aenet doubt",
+    "colors": [[0.9, 0.0, 0.1, 0.0], [0.9, 0.0, 0.1, 0.7], [1.0, 0.6, 0.0, 0.9], [1.0, 1.0, 0.6, 1.0]],
+}
+_PROBE_SCREEN_PX = (13.0, 15.0)
+_PIN_SCREEN_PX = (9.0, 11.0)
 
 
 class MotionRole(StrEnum):
@@ -34,7 +39,7 @@ class MotionRole(StrEnum):
 
 def overview_layer(source: Source, overview: Overview) -> LayerData:
     """Return the motion as colours, transparent outside the mask."""
-    return _image(MotionRole.OVERVIEW, source, overview.colours, {"rgb": True, "opacity": 0.75})
+    return _image(MotionRole.OVERVIEW, source, overview.colours, {"rgb": True, "opacity": 0.85})
 
 
 def reblurred_layer(source: Source, reblurred: NDArray[Any]) -> LayerData:
@@ -45,12 +50,7 @@ def reblurred_layer(source: Source, reblurred: NDArray[Any]) -> LayerData:
 
 def difference_layer(source: Source, difference: NDArray[np.float32]) -> LayerData:
     """Return the distance between the photo and the restored one blurred again, in shares of the value range."""
-    keywords = {
-        "rgb": False,
-        "colormap": "inferno",
-        "contrast_limits": (0.0, _DIFFERENCE_SHOWN),
-        "blending": "additive",
-    }
+    keywords = {"rgb": False, "colormap": _DOUBT, "contrast_limits": (0.0, _DIFFERENCE_SHOWN)}
     return _image(MotionRole.DIFFERENCE, source, difference, keywords)
 
 
@@ -78,8 +78,14 @@ def pins_layer(source: Source, pins: list[Pin]) -> LayerData:
     numbers = [str(pin.number) for pin in pins]
     instants = len(pins[0].probe.positions)
     texts = [number if instant == instants // 2 else "" for number in numbers for instant in range(instants)]
-    text = {"string": np.array(texts), "color": "white", "size": 10, "anchor": "lower_left"}
-    return _points(MotionRole.PINS, source, [pin.probe for pin in pins], _PIN_SCREEN_PX, {"text": text})
+    text = {"string": "{number}", "color": "white", "size": 11, "anchor": "lower_left"}
+    return _points(
+        MotionRole.PINS,
+        source,
+        [pin.probe for pin in pins],
+        _PIN_SCREEN_PX,
+        {"text": text, "features": {"number": texts}},
+    )
 
 
 def time_colours(count: int) -> NDArray[np.float32]:
@@ -103,7 +109,8 @@ def _points(
         "name": f"{role}: {source.name}",
         **source.placement.keywords(),
         "face_color": np.tile(time_colours(len(probes[0].positions)), (len(probes), 1)),
-        "border_color": "black",
+        "border_color": "white",
+        "border_width": 0.1,
         "size": 1,
         # the same size on the screen at every zoom
         "canvas_size_limits": screen_px,

@@ -9,10 +9,10 @@ from numpy.typing import NDArray
 
 _HUES, _LENGTHS = 360, 64
 # where nothing moves the photo shows through
-_FAINTEST = 0.25
+_FAINTEST = 0.4
 _ROUND = (1.0, 1.5, 2.0, 3.0, 4.0, 5.0, 6.0, 8.0, 10.0)
-# the longest motion of all is often a mistake at a border
-_SHARE_WITHIN_LIMIT = 0.98
+# the longest motions of all are often mistakes at a border
+_SHARE_WITHIN_LIMIT = 0.9
 _LOOKED_AT = 200_000
 
 
@@ -32,7 +32,7 @@ def motion_overview(
 ) -> Overview:
     """Return the colours of the displacements (H, W, 2) inside the mask (H, W).
 
-    The time follows the blurred area, not the photo. limit_px: by default what nearly all of it stays within.
+    The time follows the blurred area, not the photo. limit_px: by default what nine in ten pixels stay within.
     """
     colours = np.zeros((*mask.shape, 4), np.uint8)
     motion = end[mask] - start[mask]
@@ -63,7 +63,7 @@ def wheel_picture(side: int) -> NDArray[np.uint8]:
 
 
 def usual_limit_px(motion: NDArray[np.floating]) -> float:
-    """Return a round length that nearly all motions (K, 2) stay within; 1 where there is none."""
+    """Return a round length that nine in ten motions (K, 2) stay within; 1 where there is none."""
     some = motion[:: 1 + len(motion) // _LOOKED_AT]
     if not len(some):
         return 1.0

@@ -51,7 +51,9 @@ def _sentence(share: float) -> str:
 
 def _numbers(trust: Trust) -> str:
     number = trust.explanation
-    return f"Distance to the photo: {number.psnr_reblurred:.1f} dB, without blurring {number.psnr_restored:.1f} dB."
+    return (
+        f"Likeness to the photo: {number.psnr_reblurred:.1f} dB blurred again, {number.psnr_restored:.1f} dB restored."
+    )
 
 
 def _where(trust: Trust) -> str:
