@@ -62,6 +62,7 @@ LAYERS = (
     ),
     (
         "napari_m2aenet.history",
+        "napari_m2aenet.mask_meaning",
         "napari_m2aenet.models",
         "napari_m2aenet.motion_wheel",
         "napari_m2aenet.placement",

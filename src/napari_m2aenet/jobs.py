@@ -43,7 +43,10 @@ class Analyzed:
 
 @dataclass(frozen=True, eq=False)
 class Restored:
-    """A restored photo, and all that is shown about it. `mean_displacement_px` as in the record."""
+    """A restored photo, and all that is shown about it. `mean_displacement_px` as in the record.
+
+    `new_macs`: multiply-adds of what was computed now, without the regions that were taken over.
+    """
 
     analyzed: Analyzed
     choice: MaskChoice
@@ -51,6 +54,7 @@ class Restored:
     curves: Curves
     mean_displacement_px: float | None
     record: dict[str, object]
+    new_macs: int
 
 
 class Job(ABC, Generic[Value]):
@@ -119,12 +123,16 @@ class AnalyzeJob(Job[Analyzed]):
 
 
 class RestoreJob(Job[Restored]):
-    """Restore an analyzed photo with the mask that a choice makes."""
+    """Restore an analyzed photo with the mask that a choice makes.
 
-    def __init__(self, analyzed: Analyzed, choice: MaskChoice) -> None:
+    previous: a restoration of the same analysis; regions whose mask is still the same are taken over from it.
+    """
+
+    def __init__(self, analyzed: Analyzed, choice: MaskChoice, previous: DeblurResult | None = None) -> None:
         super().__init__(f"restoring {analyzed.source.name}")
         self.analyzed = analyzed
         self.choice = choice
+        self._previous = previous
 
     def work(self) -> Restored:
         """Return the restored photo and what is shown about it."""
@@ -133,7 +141,9 @@ class RestoreJob(Job[Restored]):
         analysis, deblurrer = self.analyzed.analysis, self.analyzed.deblurrer
         # the threshold itself where it alone decides, so that the command line gives the very same photo
         mask = None if self.choice.is_plain else self.choice.mask(analysis.blur_probability)
-        result = deblurrer.restore(analysis, self.choice.threshold, mask=mask, progress=self.report)
+        result = deblurrer.restore(
+            analysis, self.choice.threshold, mask=mask, previous=self._previous, progress=self.report
+        )
         self.check()
         return Restored(
             analyzed=self.analyzed,
@@ -146,7 +156,12 @@ class RestoreJob(Job[Restored]):
                 "layer": self.analyzed.source.description(),
                 "mask": self.choice.description(),
             },
+            new_macs=self._new_macs(result),
         )
+
+    def _new_macs(self, result: DeblurResult) -> int:
+        known = set() if self._previous is None else {id(piece) for piece in self._previous.pieces}
+        return sum(piece.macs for piece in result.pieces if id(piece) not in known)
 
 
 class CallJob(Job[Any]):

@@ -85,6 +85,12 @@ class MaskChoice:
             mask &= self.selection.unpack()
         return mask
 
+    def count_pixels(self) -> int:
+        """Return how many pixels a given mask marks inside the selection."""
+        assert self.given is not None
+        mask = self.given.unpack()
+        return int(np.count_nonzero(mask if self.selection is None else mask & self.selection.unpack()))
+
     def description(self) -> dict[str, object]:
         """Return what the record says about it."""
         return {

@@ -78,6 +78,13 @@ class MaskDecisions:
             painted = self.choice.painted or PackedMask.of(shown)
             self._decide(source=source, given=painted, painted=painted, layer_name=None)
 
+    def start_painting(self, shown: NDArray[np.bool_]) -> None:
+        """Take the mask that is shown as the ground for strokes; nothing to undo, since it stays as it is."""
+        painted = PackedMask.of(shown)
+        self._present.choice = replace(
+            self.choice, source=MaskSource.PAINTED, given=painted, painted=painted, layer_name=None
+        )
+
     def take_painted(self, mask: NDArray[np.bool_]) -> None:
         """Take a mask (H, W) as it was painted."""
         painted = PackedMask.of(mask)

@@ -128,6 +128,15 @@ class Session:
             self.masks.take_source(source, self._unselected_mask())
             self._want_choice()
 
+    def take_brush(self) -> None:
+        """Let strokes begin on the mask that is shown, so that each costs no more than what it touches.
+
+        A threshold decides finer than pixels do, so its regions cannot be taken over; they are made anew once, now.
+        """
+        if self.analyzed is not None and self.choice.source is not MaskSource.PAINTED:
+            self.masks.start_painting(self._unselected_mask())
+            self._want_choice()
+
     def request_mask(self, mask: NDArray[np.bool_], layer: tuple[Hashable, str] | None = None) -> None:
         """Take a mask (H, W) that was painted, or that was read from a layer: its key and its name.
 
@@ -206,7 +215,8 @@ class Session:
             self.job = AnalyzeJob(self._wanted_source, self.settings, self.shelf)
             self._wanted_source = None
         elif self._wants_restoration and self.analyzed is not None:
-            self.job = RestoreJob(self.analyzed, self.choice)
+            previous = None if self.restored is None else self.restored.result
+            self.job = RestoreJob(self.analyzed, self.choice, previous)
             self._wants_restoration = False
         return self.job
 

@@ -9,6 +9,7 @@ from napari.layers import Image
 from m2aenet_core.errors import InputError
 from napari_m2aenet.jobs import Restored
 from napari_m2aenet.mask_choice import MaskChoice, MaskSource, PackedMask, packed_bytes
+from napari_m2aenet.mask_meaning import Meaning
 from napari_m2aenet.models import OpenDeblurrer
 from napari_m2aenet.restoration_cost import cost_curve
 from napari_m2aenet.session import Session
@@ -165,6 +166,42 @@ def test_each_photo_has_its_own_strokes_which_come_back_with_it(
     assert session.choice == MaskChoice()
 
 
+def test_a_stroke_computes_what_it_touches_and_leaves_the_rest_bit_for_bit(open_tiny: OpenDeblurrer) -> None:
+    wide = np.random.default_rng(3).integers(0, 256, (96, 640, 3)).astype(np.uint8)
+    session = Session(open_tiny)
+    session.request_run(source_of_layer(Image(wide, rgb=True, name="wide")))
+    work_off(session)
+    first = np.zeros(wide.shape[:2], bool)
+    first[30:60, 20:60] = first[30:60, 500:560] = True
+    session.request_mask(first)
+    before = work_off(session)
+    second = first.copy()
+    second[40:50, 60:70] = True  # at the edge of the left region
+    session.request_mask(second)
+    after = work_off(session)
+    assert before is not None
+    assert after is not None
+    assert 0 < after.new_macs < before.new_macs
+    changed = (before.result.restored != after.result.restored).any(axis=(0, 2))
+    assert changed[60:70].any()
+    assert not changed[200:].any()
+    session.undo()
+    undone = work_off(session)
+    assert undone is not None
+    np.testing.assert_array_equal(undone.result.restored, before.result.restored)
+
+
+def test_taking_the_brush_makes_the_mask_a_painted_one_without_another_step_to_undo(session: Session) -> None:
+    session.request_threshold(0.3)
+    work_off(session)
+    shown = session.mask()
+    session.take_brush()
+    assert session.choice.source is MaskSource.PAINTED
+    np.testing.assert_array_equal(session.mask(), shown)
+    assert session.undo()
+    assert session.choice == MaskChoice(threshold=0.5)
+
+
 def test_only_the_newest_stroke_is_worked_off(session: Session) -> None:
     session.request_mask(square(0))
     first = session.next_job()
@@ -182,7 +219,7 @@ def test_only_the_newest_stroke_is_worked_off(session: Session) -> None:
 
 def test_the_cost_curve_counts_what_a_restoration_then_takes(session: Session) -> None:
     assert session.analyzed is not None
-    curve = cost_curve(session.analyzed)
+    curve = cost_curve(session.analyzed, session.choice)
     assert curve is not None
     assert np.all(np.diff(curve.macs) <= 0)
     assert curve.at(1.0) == 0
@@ -190,11 +227,43 @@ def test_the_cost_curve_counts_what_a_restoration_then_takes(session: Session) -
         session.request_threshold(threshold)
         restored = work_off(session)
         assert restored is not None
-        # the restoration leaves out lone cells that no pixel shows
-        assert restored.result.macs <= curve.at(threshold) <= 1.3 * restored.result.macs + 0.05 * curve.whole
+        assert restored.result.macs == curve.at(threshold)
+
+
+def test_the_cost_of_a_given_mask_is_its_own_at_every_threshold(session: Session) -> None:
+    assert session.analyzed is not None
+    session.request_mask(square(30, 40, 16))
+    restored = work_off(session)
+    curve = cost_curve(session.analyzed, session.choice)
+    assert restored is not None
+    assert curve is not None
+    assert curve.at(0.1) == curve.at(0.9) == restored.result.macs
+    session.request_mask(np.ones((H, W), bool))
+    everywhere = cost_curve(session.analyzed, session.choice)
+    session.request_selection(square(30, 40, 16))
+    selected = cost_curve(session.analyzed, session.choice)
+    assert everywhere is not None
+    assert selected is not None
+    assert selected.at(0.5) == curve.at(0.5) < everywhere.at(0.5)
+
+
+def test_what_a_mask_means_is_said_in_plain_words() -> None:
+    meaning = Meaning(pixels=250_000, total=2_000_000, macs=40 * 10**9, whole=400 * 10**9, seconds=1.0)
+    assert meaning.lines() == (
+        "12.5 % of the photo is blurred: 250,000 pixels.",
+        "About 40 of 400 G multiply-adds (10 %).",
+        "Takes about 1.0 s to restore; the whole frame about 10 s, so about 9.0 s are saved.",
+    )
+    measured = Meaning(pixels=0, total=100, macs=None, whole=None, seconds=None, measured_s=0.25)
+    assert measured.lines() == ("0.0 % of the photo is blurred: 0 pixels.", "", "Restored in 0.25 s.")
 
 
 def test_seconds_are_told_from_what_was_measured(session: Session) -> None:
     assert session.restored is not None
     result = session.restored.result
     assert session.pace.seconds(2 * result.macs) == pytest.approx(2 * result.seconds)
+    session.request_threshold(0.2)
+    second = work_off(session)
+    assert second is not None
+    assert second.new_macs > 0
+    assert session.pace.seconds(second.new_macs) == pytest.approx(second.result.seconds)  # the first one warms up

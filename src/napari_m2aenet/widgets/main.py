@@ -12,6 +12,7 @@ from napari_m2aenet.models import OpenDeblurrer, device_choices, model_choices, 
 from napari_m2aenet.session import Phase, Session
 from napari_m2aenet.settings import DEVICE, MODEL, THRESHOLD
 from napari_m2aenet.source import FILE_KEY, source_of_layer
+from napari_m2aenet.widgets.blur_panel import BlurPanel
 from napari_m2aenet.widgets.choices import AUTOMATIC, ChoiceList, ModelList
 from napari_m2aenet.widgets.layers import ResultLayers
 from napari_m2aenet.widgets.mask_control import MaskControl
@@ -22,7 +23,7 @@ from napari_m2aenet.widgets.run_controls import RunControls, StatusLine
 from napari_m2aenet.widgets.threshold import ThresholdSlider
 from napari_m2aenet.widgets.worker import JobRunner
 
-PANELS: tuple[type[Panel], ...] = ()
+PANELS: tuple[type[Panel], ...] = (BlurPanel,)
 """The tabs, from left to right."""
 
 

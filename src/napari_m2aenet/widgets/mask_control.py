@@ -17,14 +17,18 @@ from napari_m2aenet.widgets.mask_layer import REDO_KEY, UNDO_KEY, MaskLayer
 from napari_m2aenet.widgets.selection_layer import SelectionLayer, SelectionTool, is_selection
 from napari_m2aenet.widgets.threshold import ThresholdSlider
 
+PAINTS = ("paint", "erase", "fill", "polygon")
+"""Modes of a labels layer that change it."""
+
 
 class MaskControl(QObject):
     """What a person does to the mask. `changed()` when it is made in another way; `failed(error)` where it cannot be.
 
-    After `changed` the session may have work to do.
+    After `changed` the session may have work to do. `hand_changed()` when another tool is in the person's hand.
     """
 
     changed = Signal()
+    hand_changed = Signal()
     failed = Signal(object)
 
     def __init__(
@@ -41,8 +45,10 @@ class MaskControl(QObject):
         self._reread.triggered.connect(self._read_followed)
         self._keys = {UNDO_KEY: lambda _viewer: self.undo(), REDO_KEY: lambda _viewer: self.redo()}
         self._bound: list[Any] = []
+        self._is_bound = False
         self.layer.painted.connect(self._on_painted)
         self.selection.changed.connect(self._on_selected)
+        self.layer.mode_changed.connect(self._on_mode)
 
     # -- showing --------------------------------------------------------------------------------------------------
 
@@ -70,6 +76,16 @@ class MaskControl(QObject):
             inside = levels.inside(None if selection is None else selection.unpack())
             self._levels = levels, selection, inside
         return self._levels[2]
+
+    @property
+    def hand(self) -> str | None:
+        """What a drag on the picture does now: "paint", "erase", "rectangle" or "lasso"; None moves the picture."""
+        active = self._viewer.layers.selection.active
+        if active is None:
+            return None
+        if active is self.layer.layer and str(active.mode) in ("paint", "erase"):
+            return str(active.mode)
+        return str(self.selection.tool) if active is self.selection.layer and self.selection.tool else None
 
     # -- what a person does ---------------------------------------------------------------------------------------
 
@@ -105,6 +121,7 @@ class MaskControl(QObject):
             if layer.brush_size == 10:  # napari's own, which a large photo hardly shows
                 layer.brush_size = max(10, max(layer.data.shape) // 40)
         layer.mode = mode
+        self.hand_changed.emit()
 
     def select(self, tool: SelectionTool | None) -> None:
         """Restore inside a selection alone, which the next drag draws; None gives the selection up."""
@@ -114,11 +131,19 @@ class MaskControl(QObject):
         if tool is None:
             self.selection.remove()
             self._on_selected(None)
+            self.hand_changed.emit()
             return
         self.paint("pan_zoom")
         if self.selection.layer is None:
             self._show_selection(wait_for_drag=True)
         self.selection.use(tool)
+        self.hand_changed.emit()
+
+    def put_down(self) -> None:
+        """Take brush, eraser and selection tool out of the person's hand: a drag moves the picture again."""
+        self.paint("pan_zoom")
+        self.selection.use(None)
+        self.hand_changed.emit()
 
     def can_be_mask(self, layer: Any) -> bool:
         """Say whether the mask can be taken from a layer."""
@@ -149,6 +174,9 @@ class MaskControl(QObject):
             if key not in self._bound and not any(str(bound) == str(_binding(key)) for bound in self._viewer.keymap):
                 self._viewer.bind_key(key, do)
                 self._bound.append(key)
+        if not self._is_bound:
+            self._viewer.layers.selection.events.active.connect(self._on_active)
+            self._is_bound = True
 
     def forget(self, key: object) -> None:
         """The layer with this key was removed."""
@@ -162,10 +190,24 @@ class MaskControl(QObject):
         for key in self._bound:
             self._viewer.bind_key(key, None)
         self._bound = []
+        if self._is_bound:
+            self._viewer.layers.selection.events.active.disconnect(self._on_active)
+            self._is_bound = False
         self.paint("pan_zoom")
         self.selection.remove()
         self.layer.leave()
         self._follow(leave=True)
+
+    def _on_active(self, event: object = None) -> None:
+        self.hand_changed.emit()
+
+    def _on_mode(self) -> None:
+        """A tool of napari's was taken into the hand or put down; whichever paints needs the ground for strokes."""
+        layer = self.layer.layer
+        if layer is not None and str(layer.mode) in PAINTS and self._session.choice.source is not MaskSource.PAINTED:
+            self._session.take_brush()
+            self._after()
+        self.hand_changed.emit()
 
     def _on_painted(self, mask: np.ndarray) -> None:
         self._slider.settle()

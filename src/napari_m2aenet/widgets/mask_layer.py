@@ -26,6 +26,7 @@ class MaskLayer(QObject):
     """
 
     painted = Signal(object)
+    mode_changed = Signal()
 
     def __init__(
         self, layers: ResultLayers, undo: Callable[[], None], redo: Callable[[], None], parent: QObject
@@ -108,6 +109,7 @@ class MaskLayer(QObject):
             (events.paint, self._on_painted),
             (events.labels_update, self._on_stroking),
             (events.set_data, self._on_refreshed),
+            (events.mode, self._on_mode),
         ]
 
     def _on_painted(self, event: object = None) -> None:
@@ -124,6 +126,9 @@ class MaskLayer(QObject):
         """The layer was drawn anew, maybe with other data: a script or napari's own undo tell nothing else."""
         if self._shown is not None:
             self._look_again.throttle()
+
+    def _on_mode(self, event: object = None) -> None:
+        self.mode_changed.emit()
 
     def _on_rest(self) -> None:
         self._is_stroking = False
