@@ -16,6 +16,8 @@ HARDLY = 0.5
 """Below this any other blur of about that length would do as well."""
 
 _NAMED_REGIONS = 3
+# a smaller share of the blurred area changes no opinion of the whole
+_CRUMB = 0.02
 
 
 @dataclass(frozen=True)
@@ -33,7 +35,8 @@ def verdict(trust: Trust) -> Verdict:
         return Verdict("No pixel is blurred, so there is nothing to check.", False)
     if share is None:
         return Verdict("Hardly anything was changed, so there is nothing to explain.", False)
-    return Verdict(f"{_sentence(share)} {_numbers(trust)}{_where(trust)}", share < WELL)
+    is_doubtful = share < WELL or bool(doubtful_regions(trust))
+    return Verdict(f"{_sentence(share)} {_numbers(trust)}{_where(trust)}", is_doubtful)
 
 
 def _sentence(share: float) -> str:
@@ -67,9 +70,12 @@ def _where(trust: Trust) -> str:
 
 
 def doubtful_regions(trust: Trust) -> list[TrustRegion]:
-    """Return the regions of which less than half is explained, the largest first."""
+    """Return the regions of which less than half is explained, the largest first; crumbs are left out."""
+    whole = sum(region.area_px for region in trust.regions)
     return [
         region
         for region in trust.regions
-        if region.explanation.explained is not None and region.explanation.explained < HARDLY
+        if region.area_px >= _CRUMB * whole
+        and region.explanation.explained is not None
+        and region.explanation.explained < HARDLY
     ]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ import pytest
 import torch
 
 from m2aenet_core import Analysis, Deblurrer, M2AENet, M2AENetConfig
+from m2aenet_core.models.trajectory import Motion
 from napari_m2aenet.models import OpenDeblurrer
 
 
@@ -92,3 +94,26 @@ def open_failing(model: M2AENet) -> OpenDeblurrer:
             raise RuntimeError("the weights melted")
 
     return lambda name, device: FailingDeblurrer(model, device="cpu")
+
+
+@pytest.fixture
+def open_moving(model: M2AENet) -> OpenDeblurrer:
+    """The real thing, but for what it finds: RIGHT moved 12 pixels to the right, UP 8 pixels up, nothing else moved."""
+
+    class MovingDeblurrer(Deblurrer):
+        def analyze(self, image: np.ndarray, **rest: Any) -> Analysis:
+            analysis = super().analyze(image, **rest)
+            cell = analysis.padded_size[0] // analysis.coarse_probability.shape[-2]
+            probability = torch.zeros_like(analysis.coarse_probability)
+            field = torch.zeros_like(analysis.coarse_motion.field)
+            for (rows, columns), end in ((RIGHT, (0, 6)), (UP, (-4, 0))):
+                cells = np.s_[..., rows.start // cell : rows.stop // cell, columns.start // cell : columns.stop // cell]
+                probability[cells] = 1
+                for channel, length in enumerate((-end[0], -end[1], *end)):
+                    field[:, channel][cells] = length / cell
+            return replace(analysis, coarse_probability=probability, coarse_motion=Motion(field))
+
+    return lambda name, device: MovingDeblurrer(model, device="cpu")
+
+
+RIGHT, UP = np.s_[16:64, 16:48], np.s_[16:64, 80:112]

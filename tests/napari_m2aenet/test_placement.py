@@ -46,3 +46,37 @@ def test_a_thinned_part_of_a_frame_lies_where_its_pixels_lie() -> None:
         np.testing.assert_allclose(
             part.data_to_world((0, y, x)), stack.data_to_world((2, 1 + 2 * y, 3 + 2 * x)), atol=1e-9
         )
+
+
+def test_a_film_of_a_frame_lies_where_the_frame_lies() -> None:
+    stack = stack_layer()
+    film = Image(np.zeros((9, 1, 6, 7)), **Placement.of_layer(stack, (2,)).keywords_with_axis("exposure"))
+    assert film.axis_labels == ("exposure", "t", "y", "x")
+    assert film.units[1:] == stack.units
+    for y, x in [(0, 0), (5, 0), (2, 6)]:
+        place = film.data_to_world((4, 0, y, x))
+        assert place[0] == 4
+        np.testing.assert_allclose(place[1:], stack.data_to_world((2, y, x)), atol=1e-9)
+
+
+def test_a_place_in_the_world_is_a_pixel_of_its_frame_only() -> None:
+    stack = stack_layer()
+    placement = Placement.of_layer(stack, (2,))
+    for y, x in [(0, 0), (5, 0), (2, 6)]:
+        assert placement.pixel_at(stack.data_to_world((2, y, x))) == (y, x)
+        assert placement.pixel_at((7.0, *stack.data_to_world((2, y, x)))) == (y, x)
+        assert placement.pixel_at(stack.data_to_world((3, y, x))) is None
+
+
+def test_steps_in_pixels_are_steps_in_the_world() -> None:
+    stack = stack_layer()
+    steps = Placement.of_layer(stack, (2,)).world_steps(np.array([(1.0, 0.0), (0.0, 1.0)]))
+    origin = np.array(stack.data_to_world((2, 0, 0)))
+    np.testing.assert_allclose(steps[0], stack.data_to_world((2, 1, 0)) - origin, atol=1e-9)
+    np.testing.assert_allclose(steps[1], stack.data_to_world((2, 0, 1)) - origin, atol=1e-9)
+
+
+def test_the_unit_is_that_of_the_picture() -> None:
+    assert Placement.of_layer(stack_layer()).unit == "µm"
+    assert Placement.of_layer(Image(np.zeros((4, 4)))).unit == ""
+    assert Placement.of_layer(Image(np.zeros((4, 4)), units=("um", "mm"))).unit == ""
