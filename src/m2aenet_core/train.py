@@ -9,6 +9,7 @@ import copy
 import os
 import sys
 from collections.abc import Sequence
+from contextlib import nullcontext
 from pathlib import Path
 
 import torch
@@ -19,6 +20,7 @@ from m2aenet_core.options import parse_options, recipe_names, to_yaml
 from m2aenet_core.training.config import TrainConfig, check_config, check_resumable
 from m2aenet_core.training.launch import launch, memory_for_pairs
 from m2aenet_core.training.loop import fit
+from m2aenet_core.training.occupied import occupied
 from m2aenet_core.training.report import write_report
 from m2aenet_core.training.run_folder import CHECKPOINT, FINAL, LAST, RunFolder, save_weights
 from m2aenet_core.training.sources import Sources, make_sources
@@ -39,6 +41,14 @@ def train(config: TrainConfig) -> Path:
     out = Path(config.out)
     if (out / CHECKPOINT).is_file():
         check_resumable(out, config)
+    # processes that only help train in the folder of the first one
+    with occupied(out) if is_first_process() else nullcontext():
+        return _train(config)
+
+
+def _train(config: TrainConfig) -> Path:
+    """Read what is needed, run, and give the written weights file; raises as `train`."""
+    out = Path(config.out)
     # before other processes are started: what is wrong with the data is said once
     sources = make_sources(config, cache_bytes=memory_for_pairs(config), show_progress=is_first_process())
     fabric = launch(config)
