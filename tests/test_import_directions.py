@@ -76,9 +76,17 @@ LAYERS = (
     ("napari_m2aenet.motion_jobs", "napari_m2aenet.probes"),
     ("napari_m2aenet.motion_layer_data", "napari_m2aenet.motion_session"),
     ("napari_m2aenet.comparing",),
+    ("napari_m2aenet.training_figures", "napari_m2aenet.training_process"),
+    ("napari_m2aenet.training_preview", "napari_m2aenet.training_run", "napari_m2aenet.training_samples"),
     ("napari_m2aenet.restoration_cost",),
     ("napari_m2aenet.session",),
-    ("napari_m2aenet.folder", "napari_m2aenet.frames"),
+    (
+        "napari_m2aenet.examining",
+        "napari_m2aenet.folder",
+        "napari_m2aenet.frames",
+        "napari_m2aenet.repeating",
+    ),
+    ("napari_m2aenet.result_writer",),
     ("napari_m2aenet.widgets",),
     ("napari_m2aenet.demo",),
 )

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -53,14 +54,15 @@ class ModelShelf:
 
     def __init__(self, opener: OpenDeblurrer = open_deblurrer) -> None:
         self._opener = opener
-        self._key: tuple[str, str] | None = None
+        self._key: tuple[object, ...] | None = None
         self._deblurrer: Deblurrer | None = None
 
     def deblurrer(self, model: str, device: str) -> Deblurrer:
         """Return the deblurrer, opened now if it is another one than before."""
-        if self._deblurrer is None or self._key != (model, device):
+        key = (model, device, _written(model))
+        if self._deblurrer is None or self._key != key:
             self._deblurrer = self._opener(model, device)
-            self._key = (model, device)
+            self._key = key
         return self._deblurrer
 
     def release(self) -> None:
@@ -73,3 +75,11 @@ class ModelShelf:
         if self._deblurrer is not None:
             self._deblurrer.release()
         self._deblurrer, self._key = None, None
+
+
+def _written(model: str) -> int | None:
+    """Return when a file of weights was written: a run that goes on writes better ones to the same file."""
+    try:
+        return Path(model).stat().st_mtime_ns
+    except OSError:
+        return None

@@ -122,6 +122,54 @@ HISTOGRAM = Setting(
     help="Drag the line to move ε. What is right of it counts as blurred. Heights are logarithms of pixel counts.",
 )
 
+TRAIN_DATA = Setting(
+    name="train_data",
+    label="Learn from",
+    default="",
+    help=(
+        "A folder of sharp photos, on which blur is made, or of pairs: blur/NAME.png beside sharp/NAME.png, perhaps "
+        "with mask/NAME.png, GoPro, ReLoBlur and other layouts."
+    ),
+)
+
+RECIPE = Setting(
+    name="recipe",
+    label="Recipe",
+    default="small",
+    help="Which network, on what blur, for how long. “debug” takes seconds and shows whether everything runs.",
+)
+
+TRAIN_OUT = Setting(
+    name="train_out",
+    label="Run folder",
+    default="",
+    help=(
+        "Where the run keeps figures, checkpoints and weights. Choose the folder of an earlier run to see it, to "
+        "follow it while it runs, or to go on with it."
+    ),
+)
+
+START_FROM = Setting(
+    name="start_from",
+    label="Start from",
+    default="new",
+    help="New weights, or those of the model chosen above, if it is of the recipe's size.",
+)
+
+TRAIN_STEPS = Setting(
+    name="train_steps",
+    label="Steps",
+    default="",
+    help="How many steps the whole run takes. More of them carry a finished run on.",
+)
+
+TRAIN_MORE = Setting(
+    name="train_more",
+    label="Options",
+    default="",
+    help="Further options as on the command line, such as --batch_size 4 --validation_pairs FOLDER.",
+)
+
 REST_MS = 300
 """The threshold has come to rest when it has not moved for this long: then the photo is restored again."""
 

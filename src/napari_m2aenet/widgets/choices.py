@@ -43,6 +43,13 @@ class ChoiceList(QComboBox):
         self._add_last_entries()
         self.setCurrentIndex(max(0, self.findData(value)))
 
+    def choose(self, value: str) -> None:
+        """Choose a value, as if a person had; it is added where the list does not hold it yet."""
+        if self.findData(value) < 0:
+            self.insertItem(1, value, value)
+        self.setCurrentIndex(self.findData(value))
+        self.chosen.emit(value)
+
     def show_waiting(self, text: str) -> None:
         """Show a line that cannot be chosen, until `fill` is called."""
         self.addItem(text)
@@ -75,7 +82,15 @@ class ModelList(ChoiceList):
     def fill(self, choices: list[Choice]) -> None:
         """Show the embedded weights, and the files chosen so far."""
         self._embedded = choices
-        super().fill([*choices, *(Choice(path, Path(path).name) for path in self._files)])
+        super().fill([*choices, *(Choice(path, _file_label(path)) for path in self._files)])
+
+    def choose(self, value: str) -> None:
+        """Choose embedded weights by name, or a file."""
+        if value.endswith(".safetensors"):
+            self.choose_file(value)
+        else:
+            self._last_value = value
+            super().choose(value)
 
     def choose_file(self, path: str) -> None:
         """Choose a .safetensors file, as if a person had picked it."""
@@ -98,3 +113,9 @@ class ModelList(ChoiceList):
         path, _ = QFileDialog.getOpenFileName(self, "Choose weights", str(Path.home()), "Weights (*.safetensors)")
         if path:
             self.choose_file(path)
+
+
+def _file_label(path: str) -> str:
+    """The file's name; of the weights of a run, which all have the same name, with the run's folder."""
+    file = Path(path)
+    return f"{file.parent.name}/{file.name}" if (file.parent / "config.yaml").is_file() else file.name
