@@ -52,7 +52,7 @@ def make_record(
         "settings": {
             "threshold": result.threshold,
             "mask": None if mask is None else _file(mask),
-            "mask_sha256": hashlib.sha256(np.packbits(result.mask).tobytes()).hexdigest(),
+            "mask_sha256": mask_sha256(result.mask),
             "execution": result.execution,
             "device": str(deblurrer.device),
             "precision": deblurrer.precision,
@@ -111,6 +111,11 @@ def file_sha256(path: str | Path) -> str:
 def pixels_sha256(pixels: np.ndarray) -> str:
     """The SHA-256 of pixels as they lie in memory: the same for a photo, whatever file it is in."""
     return hashlib.sha256(np.ascontiguousarray(pixels).data).hexdigest()
+
+
+def mask_sha256(mask: np.ndarray) -> str:
+    """The SHA-256 of a mask (H, W) bool, eight pixels to a byte."""
+    return hashlib.sha256(np.packbits(mask).tobytes()).hexdigest()
 
 
 def _tile_px(analysis: "Analysis") -> int | None:

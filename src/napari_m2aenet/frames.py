@@ -12,6 +12,7 @@ import tempfile
 from collections import deque
 from collections.abc import Callable, Hashable, Iterator
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Any
 
 import numpy as np
@@ -26,6 +27,14 @@ from napari_m2aenet.settings import Settings
 from napari_m2aenet.source import FILE_KEY, read_frame, shown_range
 
 Frame = tuple[int, ...]
+
+
+class StackRole(StrEnum):
+    """What a stack's layer shows; also the start of its name."""
+
+    RESTORED = "restored frames"
+    MASK = "blur mask of frames"
+
 
 _STEPS = 100
 """Steps of the progress bar for one frame."""

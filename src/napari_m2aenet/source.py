@@ -18,6 +18,9 @@ from napari_m2aenet.placement import Placement
 FILE_KEY = "m2aenet_file"
 """Where the metadata of a layer that this plugin opened name its file."""
 
+RANGE_KEY = "m2aenet_value_range"
+"""Where the metadata of a layer say what counts as black and white, whatever is shown so."""
+
 
 @dataclass(frozen=True, eq=False)
 class Source:
@@ -92,8 +95,11 @@ def shown_range(layer: Any) -> tuple[float, float] | None:
     """Return the values shown as black and white where they say more than the data type does.
 
     A 16-bit micrograph uses a small part of its range: the network has to see what the person sees. Colour and 8-bit
-    layers are shown over the whole range of their type, so there None leaves it to the type.
+    layers are shown over the whole range of their type, so there None leaves it to the type. A record that is
+    repeated says it for all.
     """
+    if (told := layer.metadata.get(RANGE_KEY)) is not None:
+        return float(told[0]), float(told[1])
     if layer.rgb or np.dtype(layer.dtype) == np.uint8:
         return None
     low, high = (float(limit) for limit in layer.contrast_limits)

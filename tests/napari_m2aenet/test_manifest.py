@@ -12,6 +12,7 @@ from npe2.manifest.utils import import_python_name
 
 from m2aenet_core.data.samples import SAMPLES
 from napari_m2aenet.sample_data import sample_layers
+from napari_m2aenet.settings import DEVICE, MODEL, THRESHOLD
 
 
 @pytest.fixture
@@ -44,8 +45,25 @@ def test_every_command_leads_to_something_that_can_be_called(manifest: PluginMan
 
 def test_every_menu_is_one_that_napari_lets_plugins_add_to(manifest: PluginManifest) -> None:
     menus = manifest.contributions.menus
-    assert set(menus) == {"napari/layers/filter"}
+    assert set(menus) == {"napari/layers/filter", "napari/layers/segment", "napari/layers/visualize"}
     assert set(menus) <= {menu.value for menu in MenuId.contributables()}
+
+
+def test_the_preferences_page_starts_with_the_defaults_of_the_settings(manifest: PluginManifest) -> None:
+    configurations = getattr(manifest.contributions, "configurations", None)
+    if configurations is None:
+        pytest.skip("npe2 knows preferences pages since napari 0.9")
+    page = dict(configurations)["start"]
+    defaults = {name: entry.default for name, entry in page.properties.items()}
+    assert defaults == {setting.name: setting.default for setting in (MODEL, DEVICE, THRESHOLD)}
+    threshold = page.properties["threshold"]
+    assert (threshold.minimum, threshold.maximum) == (THRESHOLD.minimum, THRESHOLD.maximum)
+
+
+def test_the_writer_takes_a_whole_result_and_only_where_a_record_is_asked_for(manifest: PluginManifest) -> None:
+    (writer,) = manifest.contributions.writers or []
+    assert writer.layer_types == ["image+", "labels*", "vectors*"]
+    assert writer.filename_extensions == [".json"]  # so that plain pictures are left to napari
 
 
 def test_the_widget_is_called_as_the_menu_promises(manifest: PluginManifest) -> None:
@@ -89,7 +107,24 @@ def loaded_by(statement: str) -> set[str]:
 
 @pytest.mark.parametrize(
     "module",
-    ["", ".settings", ".session", ".source", ".placement", ".layer_data", ".jobs", ".models", ".sample_data", ".demo"],
+    [
+        "",
+        ".settings",
+        ".session",
+        ".source",
+        ".placement",
+        ".layer_data",
+        ".jobs",
+        ".models",
+        ".sample_data",
+        ".demo",
+        ".examining",
+        ".folder",
+        ".frames",
+        ".repeating",
+        ".result_writer",
+        ".widgets.record_reader",
+    ],
 )
 def test_what_needs_no_window_loads_neither_torch_nor_napari(module: str) -> None:
     assert loaded_by(f"import napari_m2aenet{module}") == set()

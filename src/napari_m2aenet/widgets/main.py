@@ -12,18 +12,25 @@ from napari_m2aenet.models import OpenDeblurrer, device_choices, model_choices, 
 from napari_m2aenet.session import Phase, Session
 from napari_m2aenet.settings import DEVICE, MODEL, THRESHOLD
 from napari_m2aenet.source import FILE_KEY, source_of_layer
+from napari_m2aenet.widgets.batch_panel import BatchPanel
 from napari_m2aenet.widgets.blur_panel import BlurPanel
 from napari_m2aenet.widgets.choices import AUTOMATIC, ChoiceList, ModelList
+from napari_m2aenet.widgets.compare_panel import ComparePanel
+from napari_m2aenet.widgets.keys import CANCEL_KEY, RUN_KEY, DockKeys, tell_key
 from napari_m2aenet.widgets.layers import ResultLayers
+from napari_m2aenet.widgets.machine_panel import MachinePanel
 from napari_m2aenet.widgets.mask_control import MaskControl
+from napari_m2aenet.widgets.motion_panel import MotionPanel
+from napari_m2aenet.widgets.napari_versions import preferred_settings
 from napari_m2aenet.widgets.notify import notify
 from napari_m2aenet.widgets.panel import Panel
 from napari_m2aenet.widgets.photo import PhotoChooser
+from napari_m2aenet.widgets.record_panel import RecordPanel
 from napari_m2aenet.widgets.run_controls import RunControls, StatusLine
 from napari_m2aenet.widgets.threshold import ThresholdSlider
 from napari_m2aenet.widgets.worker import JobRunner
 
-PANELS: tuple[type[Panel], ...] = (BlurPanel,)
+PANELS: tuple[type[Panel], ...] = (BlurPanel, MotionPanel, ComparePanel, BatchPanel, RecordPanel, MachinePanel)
 """The tabs, from left to right."""
 
 
@@ -53,6 +60,8 @@ class DeblurWidget(QWidget):
         self.panels = tuple(panel(self) for panel in PANELS)
         self._lay_out()
         self._connect()
+        self.keys = DockKeys(self, {RUN_KEY: self.run, CANCEL_KEY: self.cancel})
+        self._start_as_preferred()
         self._show_state()
 
     # -- what a person does ---------------------------------------------------------------------------------------
@@ -178,6 +187,17 @@ class DeblurWidget(QWidget):
         self.controls.show_busy(is_busy=session.is_busy, is_analyzing=is_analyzing)
         self.status_line.show_status(session.status)
 
+    def _start_as_preferred(self) -> None:
+        """Begin with what napari's preferences page says."""
+        preferred = preferred_settings()
+        if preferred.model != MODEL.default:
+            self.model.choose(preferred.model)
+        if preferred.device != DEVICE.default:
+            self.device.choose(preferred.device)
+        self.threshold.number.setValue(preferred.threshold)
+        self.threshold.settle()
+        self.session.request_threshold(self.threshold.value)
+
     # -- making and ending ----------------------------------------------------------------------------------------
 
     def _lay_out(self) -> None:
@@ -199,6 +219,8 @@ class DeblurWidget(QWidget):
 
     def _connect(self) -> None:
         self.controls.run_requested.connect(self.run)
+        tell_key(self.controls.run_button, RUN_KEY)
+        tell_key(self.controls.cancel_button, CANCEL_KEY)
         self.controls.cancel_requested.connect(self.cancel)
         self.photo.open_requested.connect(self.open_photo)
         self.threshold.moved.connect(self._on_threshold_moved)
@@ -223,10 +245,12 @@ class DeblurWidget(QWidget):
             else:
                 self.photo.follow()
                 self.mask.bind()
+                self.keys.bind()
         return super().event(event)
 
     def _close_down(self) -> None:
         self.threshold.settle()
+        self.keys.unbind()
         for runner in (self._reader, self._lister):
             if runner.job is not None:
                 runner.job.cancel()

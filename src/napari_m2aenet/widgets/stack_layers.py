@@ -1,20 +1,11 @@
 """The layers of a stack's result, which grow frame by frame; to be called on the GUI thread."""
 
-from enum import StrEnum
-
 from napari.layers import Image, Labels
 from napari.viewer import Viewer
 
-from napari_m2aenet.frames import FrameDone, FrameResults, FrameStack
+from napari_m2aenet.frames import FrameDone, FrameResults, FrameStack, StackRole
 from napari_m2aenet.layer_data import MASK_COLOUR
 from napari_m2aenet.widgets.layers import TAG
-
-
-class StackRole(StrEnum):
-    """What a stack's layer shows; also the start of its name."""
-
-    RESTORED = "restored frames"
-    MASK = "blur mask of frames"
 
 
 class StackLayers:

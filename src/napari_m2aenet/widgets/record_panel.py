@@ -1,0 +1,255 @@
+"""The tab for how a result was made: copied as text, saved, and repeated from a record that is opened."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Hashable
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from napari import save_layers
+from napari.layers import Image, Labels, Vectors
+from qtpy.QtCore import QTimer
+from qtpy.QtGui import QShowEvent
+from qtpy.QtWidgets import (
+    QApplication,
+    QFileDialog,
+    QGridLayout,
+    QLabel,
+    QPlainTextEdit,
+    QPushButton,
+    QVBoxLayout,
+)
+
+from m2aenet_core.errors import InputError
+from napari_m2aenet.jobs import Analyzed, CallJob, Restored
+from napari_m2aenet.repeating import RECORD_KEY, REPEAT_KEY, Copyable, Repeat
+from napari_m2aenet.session import sentence
+from napari_m2aenet.widgets.layers import TAG, is_result
+from napari_m2aenet.widgets.notify import notify
+from napari_m2aenet.widgets.panel import Panel
+from napari_m2aenet.widgets.worker import JobRunner
+
+if TYPE_CHECKING:
+    from napari_m2aenet.widgets.main import DeblurWidget
+
+PLUGIN = "napari-m2aenet"
+RECORD_FILTER = "Records (*.json)"
+
+
+class RecordPanel(Panel):
+    """Copies, saves and repeats: the selected result layer, else the last run."""
+
+    title = "Record"
+    help = "How a result was made: copy it as code, save it, repeat it"
+
+    def __init__(self, window: DeblurWidget) -> None:
+        super().__init__(window)
+        self.python_button = _button(
+            "Copy as Python", "Copy Python that makes this result again, from its file, pixel for pixel."
+        )
+        self.command_button = _button(
+            "Copy as command", "Copy the m2aenet command that makes this result again, pixel for pixel."
+        )
+        self.save_button = _button(
+            "Save result…", "Save the restored photo, its mask and the other layers, and the record beside them."
+        )
+        self.open_button = _button("Repeat a record…", "Open the record (.json) of a result, and make it again.")
+        self.status = QLabel()
+        self.status.setWordWrap(True)
+        self.text = QPlainTextEdit()
+        self.text.setReadOnly(True)
+        self.text.setPlaceholderText("How the result was made is shown here after a run.")
+        self.text.setToolTip("What was copied, or the record of the result.")
+        self.runner = JobRunner(self)
+        self._repeat: tuple[Hashable, Repeat] | None = None
+        self._follows = False
+        self._lay_out()
+        self._connect()
+        self._follow()
+
+    # -- what a person does ---------------------------------------------------------------------------------------
+
+    def copy_python(self) -> None:
+        """Put Python that makes the result again on the clipboard."""
+        self._copy("Python", Copyable.python)
+
+    def copy_command(self) -> None:
+        """Put the command that makes the result again on the clipboard."""
+        self._copy("command", Copyable.command)
+
+    def save(self) -> None:
+        """Ask for a name, and save the layers of the result."""
+        path, _ = QFileDialog.getSaveFileName(self, "Save result", str(Path.home() / "result.json"), RECORD_FILTER)
+        if path:
+            self.save_to(path)
+
+    def save_to(self, path: str) -> None:
+        """Save the layers of the result through napari, so that it is the same as File > Save."""
+        viewer = self.window_of_run.viewer
+        results = [layer for layer in viewer.layers if is_result(layer) and RECORD_KEY in layer.metadata]
+        chosen = viewer.layers.selection.active
+        result = chosen if chosen in results else next(reversed(results), None)
+        try:
+            if result is None:
+                raise InputError("There is no result yet; run a photo first.")
+            written = save_layers(path, self._with_companions(result), plugin=PLUGIN)
+        except Exception as error:
+            # of what cannot be saved, the cause is the sentence for a person
+            self._fail(error.__cause__ if isinstance(error.__cause__, InputError) else error)
+        else:
+            self.status.setText(f"Saved: {', '.join(Path(name).name for name in written)}.")
+
+    def open_record(self) -> None:
+        """Ask for a record, and repeat its run."""
+        path, _ = QFileDialog.getOpenFileName(self, "Repeat a record", str(Path.home()), RECORD_FILTER)
+        if path:
+            self.repeat_file(path)
+
+    def repeat_file(self, path: str) -> None:
+        """Open a record through napari, so that it is the same as dropping it on the window."""
+        try:
+            self.window_of_run.viewer.open(path, plugin=PLUGIN)
+        except Exception as error:
+            self._fail(error)
+
+    # -- what the window tells ------------------------------------------------------------------------------------
+
+    def show_analysis(self, analyzed: Analyzed) -> None:
+        """Give the run that is repeated its mask, where it has one."""
+        if self._repeat is not None and analyzed.source.key == self._repeat[0] and self._repeat[1].mask is not None:
+            self.window_of_run.session.request_mask(self._repeat[1].mask)
+
+    def show_restored(self, restored: Restored) -> None:
+        """Show the record; say of a repeated run whether the same pixels came out."""
+        self.text.setPlainText(json.dumps(restored.record, indent=2, ensure_ascii=False))
+        self.status.setText("")
+        if self._repeat is None or restored.analyzed.source.key != self._repeat[0]:
+            return
+        verdict = self._repeat[1].verdict(restored.result.restored)
+        self._repeat = None
+        session = self.window_of_run.session
+        session.status = replace(session.status, text=f"{session.status.text} {verdict}")
+        self.status.setText(verdict)
+
+    def forget(self, key: Hashable) -> None:
+        """Stop waiting for a photo that was removed."""
+        if self._repeat is not None and self._repeat[0] == key:
+            self._repeat = None
+
+    def close_down(self) -> None:
+        """Leave the viewer's events."""
+        if self.runner.job is not None:
+            self.runner.job.cancel()
+        if self._follows:
+            self.window_of_run.viewer.layers.events.inserted.disconnect(self._on_inserted)
+            self._follows = False
+
+    def showEvent(self, event: QShowEvent) -> None:  # noqa: N802 - Qt's name
+        """Follow the viewer again where the dock was closed before."""
+        self._follow()
+        super().showEvent(event)
+
+    # -- repeating ------------------------------------------------------------------------------------------------
+
+    def _follow(self) -> None:
+        if not self._follows:
+            self.window_of_run.viewer.layers.events.inserted.connect(self._on_inserted)
+            self._follows = True
+            # later, as the window is still being made, and has to start as preferred first
+            QTimer.singleShot(0, self._repeat_waiting)
+
+    def _on_inserted(self, event: object) -> None:
+        if REPEAT_KEY in event.value.metadata:  # type: ignore[attr-defined]
+            # later, as the list of photos has to know the layer first
+            QTimer.singleShot(0, self._repeat_waiting)
+
+    def _repeat_waiting(self) -> None:
+        """Run the photo of a record that was opened, as it was run before."""
+        for layer in list(self.window_of_run.viewer.layers):
+            repeat = layer.metadata.pop(REPEAT_KEY, None)
+            if isinstance(repeat, Repeat):
+                self._run_again(layer, repeat)
+                return
+
+    def _run_again(self, layer: Any, repeat: Repeat) -> None:
+        window = self.window_of_run
+        window.photo.choose(layer)
+        window.model.choose(repeat.model)
+        window.device.choose(repeat.device())
+        if repeat.threshold is not None:
+            window.threshold.number.setValue(repeat.threshold)
+        self._repeat = (layer.unique_id, repeat)
+        window.run()
+
+    # -- copying --------------------------------------------------------------------------------------------------
+
+    def _copy(self, kind: str, make: Callable[[Copyable], str]) -> None:
+        if self.runner.job is not None:
+            return
+        result = self._result()
+        if result is None:
+            self._fail(InputError("There is no result yet; run a photo first."))
+            return
+        self.status.setText("Looking whether the file still holds these pixels …")
+        self.runner.start(CallJob(f"copying as {kind}", lambda: (kind, make(result))))
+
+    def _on_copied(self, job: CallJob) -> None:
+        if job.error is not None:
+            self._fail(job.error)
+        elif job.value is not None and not job.is_cancelled:
+            kind, text = job.value
+            QApplication.clipboard().setText(text)
+            self.text.setPlainText(text)
+            self.status.setText(f"Copied as {kind}.")
+
+    def _result(self) -> Copyable | None:
+        """The selected result layer, else the last run."""
+        window = self.window_of_run
+        chosen, last = window.viewer.layers.selection.active, window.session.restored
+        record = chosen.metadata.get(RECORD_KEY) if chosen is not None else None
+        if isinstance(record, dict) and (last is None or record is not last.record):
+            return Copyable(record)
+        return None if last is None else Copyable(last.record, last.result.mask)
+
+    def _with_companions(self, result: Any) -> list[Any]:
+        """The layers of the same run, and the layer that was run."""
+        layers = self.window_of_run.viewer.layers
+        source = result.metadata[TAG]["source"]
+        return [
+            layer
+            for layer in layers
+            if isinstance(layer, Image | Labels | Vectors)
+            and (str(layer.unique_id) == source or (is_result(layer) and layer.metadata[TAG]["source"] == source))
+        ]
+
+    # -- making ---------------------------------------------------------------------------------------------------
+
+    def _fail(self, error: Exception) -> None:
+        text = sentence(error)
+        self.status.setText(f"⚠ {text}")
+        notify(error, text)
+
+    def _lay_out(self) -> None:
+        buttons = QGridLayout()
+        for index, button in enumerate((self.python_button, self.command_button, self.save_button, self.open_button)):
+            buttons.addWidget(button, index // 2, index % 2)
+        column = QVBoxLayout(self)
+        column.setContentsMargins(4, 4, 4, 4)
+        column.addLayout(buttons)
+        column.addWidget(self.status)
+        column.addWidget(self.text, 1)
+
+    def _connect(self) -> None:
+        self.python_button.clicked.connect(lambda _checked: self.copy_python())
+        self.command_button.clicked.connect(lambda _checked: self.copy_command())
+        self.save_button.clicked.connect(lambda _checked: self.save())
+        self.open_button.clicked.connect(lambda _checked: self.open_record())
+        self.runner.ended.connect(self._on_copied)
+
+
+def _button(label: str, tooltip: str) -> QPushButton:
+    button = QPushButton(label)
+    button.setToolTip(tooltip)
+    return button
