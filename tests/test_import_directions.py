@@ -76,6 +76,8 @@ LAYERS = (
     ("napari_m2aenet.motion_jobs", "napari_m2aenet.probes"),
     ("napari_m2aenet.motion_layer_data", "napari_m2aenet.motion_session"),
     ("napari_m2aenet.comparing",),
+    ("napari_m2aenet.training_figures", "napari_m2aenet.training_process"),
+    ("napari_m2aenet.training_preview", "napari_m2aenet.training_run", "napari_m2aenet.training_samples"),
     ("napari_m2aenet.restoration_cost",),
     ("napari_m2aenet.session",),
     (

@@ -82,7 +82,7 @@ class ModelList(ChoiceList):
     def fill(self, choices: list[Choice]) -> None:
         """Show the embedded weights, and the files chosen so far."""
         self._embedded = choices
-        super().fill([*choices, *(Choice(path, Path(path).name) for path in self._files)])
+        super().fill([*choices, *(Choice(path, _file_label(path)) for path in self._files)])
 
     def choose(self, value: str) -> None:
         """Choose embedded weights by name, or a file."""
@@ -113,3 +113,9 @@ class ModelList(ChoiceList):
         path, _ = QFileDialog.getOpenFileName(self, "Choose weights", str(Path.home()), "Weights (*.safetensors)")
         if path:
             self.choose_file(path)
+
+
+def _file_label(path: str) -> str:
+    """The file's name; of the weights of a run, which all have the same name, with the run's folder."""
+    file = Path(path)
+    return f"{file.parent.name}/{file.name}" if (file.parent / "config.yaml").is_file() else file.name

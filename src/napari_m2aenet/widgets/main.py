@@ -28,9 +28,18 @@ from napari_m2aenet.widgets.photo import PhotoChooser
 from napari_m2aenet.widgets.record_panel import RecordPanel
 from napari_m2aenet.widgets.run_controls import RunControls, StatusLine
 from napari_m2aenet.widgets.threshold import ThresholdSlider
+from napari_m2aenet.widgets.train_panel import TrainPanel
 from napari_m2aenet.widgets.worker import JobRunner
 
-PANELS: tuple[type[Panel], ...] = (BlurPanel, MotionPanel, ComparePanel, BatchPanel, RecordPanel, MachinePanel)
+PANELS: tuple[type[Panel], ...] = (
+    BlurPanel,
+    MotionPanel,
+    ComparePanel,
+    BatchPanel,
+    TrainPanel,
+    RecordPanel,
+    MachinePanel,
+)
 """The tabs, from left to right."""
 
 
