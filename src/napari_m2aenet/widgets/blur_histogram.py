@@ -42,7 +42,9 @@ class Colours:
         text, background = QColor(theme.text.as_hex()), QColor(theme.background.as_hex())
         # the colour of the mask in the picture, darkened where the ground is light
         blurred = QColor(MASK_COLOUR) if background.lightness() < 128 else QColor(MASK_COLOUR).darker(140)
-        return cls(background, text, QColor(theme.primary.as_hex()), blurred, QColor(theme.highlight.as_hex()))
+        sharp = QColor(text)
+        sharp.setAlphaF(0.4)
+        return cls(background, text, sharp, blurred, QColor(theme.highlight.as_hex()))
 
 
 class BlurHistogram(QWidget):
@@ -141,7 +143,7 @@ class BlurHistogram(QWidget):
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
         painter.fillRect(self.rect(), self._colours.background)
         text = painter.fontMetrics().height()
-        floor = self.height() - text - 4
+        floor = self.height() - text - 6
         self._draw_bars(painter, float(text + 2), float(floor))
         self._draw_axis(painter, float(floor), text)
         self._draw_cut(painter, float(floor), text)
@@ -168,12 +170,14 @@ class BlurHistogram(QWidget):
 
     def _draw_bars(self, painter: QPainter, top: float, floor: float) -> None:
         painter.setPen(Qt.PenStyle.NoPen)
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing, False)  # else light seams between the bars
         for bar in np.nonzero(self._heights)[0]:
             left, right = self.x_of(bar / STEPS), self.x_of((bar + 1) / STEPS)
             height = max(1.0, float(self._heights[bar]) * (floor - top))
             is_blurred = (bar + 0.5) / STEPS > self._cut
             painter.setBrush(self._colours.blurred if is_blurred else self._colours.sharp)
             painter.drawRect(QRectF(left, floor - height, right - left, height))
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing, True)
 
     def _draw_axis(self, painter: QPainter, floor: float, text: int) -> None:
         painter.setPen(QPen(self._colours.text, 1))
@@ -183,14 +187,14 @@ class BlurHistogram(QWidget):
             ("blur probability", Qt.AlignmentFlag.AlignHCenter),
             ("blurred 1", Qt.AlignmentFlag.AlignRight),
         ):
-            painter.drawText(QRectF(self.x_of(0), floor + 2, self.x_of(1) - self.x_of(0), text), align, words)
+            painter.drawText(QRectF(self.x_of(0), floor + 5, self.x_of(1) - self.x_of(0), text), align, words)
 
     def _draw_cut(self, painter: QPainter, floor: float, text: int) -> None:
         x = self.x_of(self._cut)
         painter.setPen(QPen(self._colours.text, 2))
         painter.drawLine(QPointF(x, text), QPointF(x, floor))
         painter.setBrush(self._colours.text)
-        painter.drawPolygon(QPolygonF([QPointF(x - 5, floor + 5), QPointF(x + 5, floor + 5), QPointF(x, floor - 3)]))
+        painter.drawPolygon(QPolygonF([QPointF(x - 5, text), QPointF(x + 5, text), QPointF(x, text + 7)]))
         words = f"ε = {self._cut:.{THRESHOLD.decimals}f}"
         width = painter.fontMetrics().horizontalAdvance(words)
         left = min(max(x - width / 2, self.x_of(0)), self.x_of(1) - width)

@@ -111,6 +111,9 @@ class MaskControl(QObject):
     def paint(self, mode: str) -> None:
         """Put napari's brush or eraser into the person's hand: mode "paint", "erase", or "pan_zoom" to put it down."""
         layer = self.layer.layer
+        if (layer is None or layer not in self._viewer.layers) and mode != "pan_zoom":
+            self.show()  # a person has removed the layer; it is needed now
+            layer = self.layer.layer
         if layer is None or layer not in self._viewer.layers:
             return
         self.selection.use(None)

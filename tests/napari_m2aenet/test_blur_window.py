@@ -1,0 +1,391 @@
+"""The tab in which a person decides what is blurred: real drags and strokes on the canvas, real pixels."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+from qtpy.QtCore import QEvent, QPoint, QPointF, Qt
+from qtpy.QtGui import QMouseEvent
+from qtpy.QtWidgets import QApplication
+
+from napari_m2aenet.layer_data import Role
+from napari_m2aenet.mask_choice import MaskSource
+from napari_m2aenet.models import OpenDeblurrer
+from napari_m2aenet.widgets.napari_versions import camera_of
+
+pytestmark = pytest.mark.window
+
+LEFT = Qt.MouseButton.LeftButton
+RUN_MS = 100_000
+
+
+@pytest.fixture
+def viewer(make_napari_viewer: Callable[..., Any], qtbot: Any) -> Iterator[Any]:
+    from napari.qt.threading import FunctionWorker
+
+    shown = make_napari_viewer(show=True)
+    shown.window.resize(1280, 800)
+    yield shown
+    qtbot.waitUntil(lambda: not FunctionWorker._worker_set, timeout=RUN_MS)
+
+
+@pytest.fixture
+def wide() -> np.ndarray:
+    """A photo (96, 640, 3) whose two ends are too far apart to be restored together."""
+    return np.random.default_rng(3).integers(0, 256, (96, 640, 3)).astype(np.uint8)
+
+
+def restored_in(viewer: Any, opener: OpenDeblurrer, photo: np.ndarray, qtbot: Any, threshold: float = 0.5) -> Any:
+    from napari_m2aenet.widgets.main import DeblurWidget
+
+    viewer.add_image(photo, name="street", rgb=photo.ndim == 3)
+    widget = DeblurWidget(viewer, opener)
+    viewer.window.add_dock_widget(widget, name="Local motion deblur")
+    widget.threshold.number.setValue(threshold)
+    qtbot.mouseClick(widget.controls.run_button, LEFT)
+    settle(widget, qtbot)
+    assert widget.session.status.error is None, widget.session.status.text
+    viewer.reset_view()
+    qtbot.wait(50)
+    return widget
+
+
+def settle(widget: Any, qtbot: Any) -> None:
+    qtbot.waitUntil(lambda: not widget.session.is_busy and widget.session.job is None, timeout=RUN_MS)
+
+
+def tab(widget: Any) -> Any:
+    return next(panel for panel in widget.panels if panel.title == "Blur")
+
+
+def made(widget: Any, role: Role) -> Any:
+    return widget.layers.find(role, widget.session.analyzed.source.key)
+
+
+def mask_shown(widget: Any) -> np.ndarray:
+    return made(widget, Role.MASK).data.astype(bool)
+
+
+def restored_shown(widget: Any) -> np.ndarray:
+    return made(widget, Role.RESTORED).data.copy()
+
+
+def drag(viewer: Any, pixels: list[tuple[float, float]]) -> None:
+    """Press the mouse at a pixel (y, x) of the photo, move it over the others, and let go."""
+    canvas = viewer.window._qt_viewer.canvas.native
+    size = np.array([canvas.height(), canvas.width()])
+    camera = camera_of(viewer)
+    ends = [(np.asarray(pixel) - np.asarray(camera.center)[-2:]) * camera.zoom + size / 2 for pixel in pixels]
+    kinds = [QEvent.Type.MouseButtonPress, *[QEvent.Type.MouseMove] * (len(ends) - 1), QEvent.Type.MouseButtonRelease]
+    for kind, (y, x) in zip(kinds, [*ends, ends[-1]], strict=True):
+        place = QPointF(x, y)
+        button = Qt.MouseButton.NoButton if kind == QEvent.Type.MouseMove else LEFT
+        buttons = Qt.MouseButton.NoButton if kind == QEvent.Type.MouseButtonRelease else LEFT
+        where = QPointF(canvas.mapToGlobal(place.toPoint()))
+        event = QMouseEvent(kind, place, where, button, buttons, Qt.KeyboardModifier.NoModifier)
+        QApplication.sendEvent(canvas, event)
+        QApplication.processEvents()
+
+
+def stroke(viewer: Any, widget: Any, qtbot: Any, pixels: list[tuple[float, float]], brush: int = 10) -> None:
+    made(widget, Role.MASK).brush_size = brush
+    done = widget.session.restorations_done
+    drag(viewer, pixels)
+    qtbot.waitUntil(lambda: widget.session.restorations_done > done, timeout=RUN_MS)
+    settle(widget, qtbot)
+
+
+def colour_at(viewer: Any, pixel: tuple[int, int]) -> np.ndarray:
+    picture = viewer.screenshot(flash=False)
+    camera = camera_of(viewer)
+    y, x = (np.asarray(pixel) - np.asarray(camera.center)[-2:]) * camera.zoom + np.array(picture.shape[:2]) / 2
+    return picture[round(y), round(x), :3].astype(int)
+
+
+# -- the threshold --------------------------------------------------------------------------------------------------
+
+
+def test_dragging_the_cut_moves_the_threshold_the_mask_and_the_words(
+    viewer: Any, open_tiny: OpenDeblurrer, photo: np.ndarray, qtbot: Any
+) -> None:
+    widget = restored_in(viewer, open_tiny, photo, qtbot)
+    histogram, session = tab(widget).histogram, widget.session
+    y = histogram.height() // 2
+    start, end = (QPoint(round(histogram.x_of(value)), y) for value in (0.5, 0.3))
+    qtbot.mousePress(histogram, LEFT, pos=start)
+    for x in range(start.x(), end.x(), -3):
+        move = QPointF(x, y)
+        QApplication.sendEvent(
+            histogram, QMouseEvent(QEvent.Type.MouseMove, move, move, LEFT, LEFT, Qt.KeyboardModifier.NoModifier)
+        )
+    qtbot.mouseRelease(histogram, LEFT, pos=end)
+    value = widget.threshold.value
+    assert 0.25 < value < 0.35
+    assert histogram.cut == value
+    qtbot.waitUntil(lambda: np.array_equal(mask_shown(widget), session.mask_at(value)), timeout=RUN_MS)
+    assert f"{np.count_nonzero(session.mask_at(value)):,} pixels" in tab(widget).meaning.text()
+    qtbot.waitUntil(lambda: session.restorations_done == 2, timeout=RUN_MS)
+    settle(widget, qtbot)
+    assert session.restored.result.threshold == value
+    assert "Restored in" in tab(widget).meaning.text()
+
+
+def test_the_cut_moves_with_keys_and_follows_the_slider(
+    viewer: Any, open_tiny: OpenDeblurrer, photo: np.ndarray, qtbot: Any
+) -> None:
+    widget = restored_in(viewer, open_tiny, photo, qtbot)
+    histogram = tab(widget).histogram
+    for key, expected in ((Qt.Key.Key_Left, 0.49), (Qt.Key.Key_PageUp, 0.59), (Qt.Key.Key_End, 1.0)):
+        qtbot.keyClick(histogram, key)
+        assert widget.threshold.value == expected
+    widget.threshold.number.setValue(0.2)
+    qtbot.waitUntil(lambda: histogram.cut == 0.2)
+
+
+def test_the_words_tell_work_and_seconds(viewer: Any, open_tiny: OpenDeblurrer, photo: np.ndarray, qtbot: Any) -> None:
+    widget = restored_in(viewer, open_tiny, photo, qtbot)
+    panel = tab(widget)
+    qtbot.waitUntil(lambda: "multiply-adds" in panel.meaning.text(), timeout=RUN_MS)
+    macs = widget.session.restored.result.macs / 1e9
+    assert f"About {macs:.3g} of" in panel.meaning.text()
+    assert "the whole frame about" in panel.meaning.text()
+
+
+# -- strokes --------------------------------------------------------------------------------------------------------
+
+
+def test_a_stroke_restores_what_it_touches_and_leaves_the_rest_bit_for_bit(
+    viewer: Any, open_tiny: OpenDeblurrer, wide: np.ndarray, qtbot: Any
+) -> None:
+    widget = restored_in(viewer, open_tiny, wide, qtbot, threshold=1.0)
+    panel = tab(widget)
+    qtbot.mouseClick(panel.paint_button, LEFT)
+    assert viewer.layers.selection.active is made(widget, Role.MASK)
+    stroke(viewer, widget, qtbot, [(48, 30), (48, 60)])
+    stroke(viewer, widget, qtbot, [(48, 560), (48, 600)])
+    assert widget.session.choice.source is MaskSource.PAINTED
+    assert panel.source.currentText() == "Painted"
+    mask, before = mask_shown(widget), restored_shown(widget)
+    assert mask[48, 30:60].all()
+    assert mask[48, 560:600].all()
+    assert not mask[:, 100:500].any()
+    np.testing.assert_array_equal(widget.session.restored.result.mask, mask)
+
+    stroke(viewer, widget, qtbot, [(30, 60), (30, 80)])
+    changed = (restored_shown(widget) != before).any(axis=(0, 2))
+    assert changed[50:80].any()
+    assert not changed[200:].any()
+    assert 0 < widget.session.restored.new_macs < widget.session.restored.result.macs
+    np.testing.assert_array_equal(restored_shown(widget)[:, 200:480], wide[:, 200:480])
+    record = made(widget, Role.RESTORED).metadata["m2aenet"]
+    assert record["mask"]["source"] == "painted"
+
+
+def test_strokes_and_thresholds_are_undone_and_redone_alike(
+    viewer: Any, open_tiny: OpenDeblurrer, photo: np.ndarray, qtbot: Any
+) -> None:
+    widget = restored_in(viewer, open_tiny, photo, qtbot)
+    panel, session = tab(widget), widget.session
+    qtbot.mouseClick(panel.erase_button, LEFT)
+    settle(widget, qtbot)
+    states = [(mask_shown(widget), restored_shown(widget), 0.5)]
+    stroke(viewer, widget, qtbot, [(20, 20), (70, 100)], brush=30)
+    states.append((mask_shown(widget), restored_shown(widget), 0.5))
+    widget.threshold.number.setValue(0.4)
+    qtbot.waitUntil(lambda: session.restored.result.threshold == 0.4, timeout=RUN_MS)
+    settle(widget, qtbot)
+    states.append((mask_shown(widget), restored_shown(widget), 0.4))
+    assert len({mask.tobytes() for mask, _, _ in states}) == 3
+    for button, expected in (
+        (panel.undo_button, 1),
+        (panel.undo_button, 0),
+        (panel.redo_button, 1),
+        (panel.redo_button, 2),
+    ):
+        qtbot.mouseClick(button, LEFT)
+        settle(widget, qtbot)
+        mask, restored, threshold = states[expected]
+        np.testing.assert_array_equal(mask_shown(widget), mask)
+        np.testing.assert_array_equal(restored_shown(widget), restored)
+        assert widget.threshold.value == panel.histogram.cut == threshold
+    assert not panel.redo_button.isEnabled()
+
+
+def test_the_undo_key_over_the_picture_is_ours_also_where_napari_has_one(
+    viewer: Any, open_tiny: OpenDeblurrer, photo: np.ndarray, qtbot: Any
+) -> None:
+    widget = restored_in(viewer, open_tiny, photo, qtbot, threshold=1.0)
+    canvas = viewer.window._qt_viewer.canvas.native
+    qtbot.mouseClick(tab(widget).paint_button, LEFT)
+    stroke(viewer, widget, qtbot, [(20, 20), (20, 60)])
+    painted = mask_shown(widget)
+    for active in (made(widget, Role.MASK), viewer.layers["street"]):
+        viewer.layers.selection.active = active
+        qtbot.keyClick(canvas, Qt.Key.Key_Z, Qt.KeyboardModifier.ControlModifier)
+        settle(widget, qtbot)
+        assert not mask_shown(widget).any()
+        qtbot.keyClick(canvas, Qt.Key.Key_Z, Qt.KeyboardModifier.ControlModifier | Qt.KeyboardModifier.ShiftModifier)
+        settle(widget, qtbot)
+        np.testing.assert_array_equal(mask_shown(widget), painted)
+
+
+def test_what_a_script_writes_or_undoes_in_the_layer_counts_as_painted(
+    viewer: Any, open_tiny: OpenDeblurrer, photo: np.ndarray, qtbot: Any
+) -> None:
+    widget = restored_in(viewer, open_tiny, photo, qtbot, threshold=1.0)
+    layer = made(widget, Role.MASK)
+    drawn = np.zeros(photo.shape[:2], np.uint8)
+    drawn[10:40, 10:50] = 3
+    layer.data = drawn
+    qtbot.waitUntil(lambda: widget.session.restorations_done == 2, timeout=RUN_MS)
+    settle(widget, qtbot)
+    np.testing.assert_array_equal(widget.session.restored.result.mask, drawn > 0)
+    layer.fill((60, 60), 1)
+    qtbot.waitUntil(lambda: widget.session.restorations_done == 3, timeout=RUN_MS)
+    settle(widget, qtbot)
+    assert widget.session.restored.result.mask.all()
+    layer.undo()  # napari's own, as from its console
+    qtbot.waitUntil(lambda: widget.session.restorations_done == 4, timeout=RUN_MS)
+    settle(widget, qtbot)
+    np.testing.assert_array_equal(widget.session.restored.result.mask, drawn > 0)
+    assert widget.session.undo()
+
+
+def test_a_restoration_that_ends_during_a_stroke_does_not_take_the_stroke_away(
+    viewer: Any, open_tiny: OpenDeblurrer, photo: np.ndarray, qtbot: Any
+) -> None:
+    widget = restored_in(viewer, open_tiny, photo, qtbot, threshold=1.0)
+    layer = made(widget, Role.MASK)
+    qtbot.mouseClick(tab(widget).paint_button, LEFT)
+    settle(widget, qtbot)
+    with layer.block_history():  # a button that is held
+        layer.paint((20, 20), 1)
+        widget.mask.show()  # as when a job has ended
+        assert mask_shown(widget)[20, 20]
+    settle(widget, qtbot)
+    assert widget.session.restored.result.mask[20, 20]
+
+
+def test_the_mask_is_seen_where_it_was_painted(viewer: Any, open_tiny: OpenDeblurrer, qtbot: Any) -> None:
+    widget = restored_in(viewer, open_tiny, np.full((96, 128, 3), 60, np.uint8), qtbot, threshold=1.0)
+    for layer in viewer.layers:
+        layer.visible = layer.name in ("street", "blur mask: street")
+    qtbot.mouseClick(tab(widget).paint_button, LEFT)
+    made(widget, Role.MASK).selected_label = 7  # any label counts, and is seen
+    before = colour_at(viewer, (48, 64))
+    stroke(viewer, widget, qtbot, [(48, 40), (48, 90)], brush=20)
+    viewer.layers.selection.active = viewer.layers["street"]
+    tinted = colour_at(viewer, (48, 64)) - before
+    assert tinted[2] > 20 > tinted[0]
+    np.testing.assert_allclose(colour_at(viewer, (80, 64)), before, atol=2)
+
+
+# -- other sources --------------------------------------------------------------------------------------------------
+
+
+def test_the_mask_of_another_layer_is_taken_and_followed(
+    viewer: Any, open_tiny: OpenDeblurrer, photo: np.ndarray, qtbot: Any
+) -> None:
+    widget = restored_in(viewer, open_tiny, photo, qtbot)
+    panel = tab(widget)
+    truth = np.zeros(photo.shape[:2], np.uint16)
+    truth[20:50, 30:90] = 5
+    labels = viewer.add_labels(truth, name="truth")
+    viewer.add_labels(np.zeros((9, 9), np.uint8), name="too small")
+    panel.layer.refresh()
+    assert [panel.layer.itemText(i) for i in range(panel.layer.count())] == [
+        "choose a layer…",
+        "blur probability: street",
+        "truth",
+    ]
+    panel.layer.setCurrentIndex(panel.layer.findData(labels.unique_id))
+    settle(widget, qtbot)
+    assert panel.source.currentText() == "Another layer"
+    np.testing.assert_array_equal(mask_shown(widget), truth > 0)
+    np.testing.assert_array_equal(widget.session.restored.result.mask, truth > 0)
+    assert widget.session.restored.record["mask"]["layer"] == "truth"
+    labels.fill((0, 0), 2)
+    done = widget.session.restorations_done
+    qtbot.waitUntil(lambda: widget.session.restorations_done > done, timeout=RUN_MS)
+    settle(widget, qtbot)
+    assert widget.session.restored.result.mask.all()
+    panel.source.setCurrentIndex(0)
+    panel.source.activated.emit(0)
+    settle(widget, qtbot)
+    np.testing.assert_array_equal(mask_shown(widget), widget.session.mask_at(0.5))
+    assert panel.layer.layer is None
+
+
+@pytest.mark.parametrize("tool", ["rectangle", "lasso"])
+def test_only_what_was_dragged_around_is_restored(
+    viewer: Any, open_tiny: OpenDeblurrer, photo: np.ndarray, qtbot: Any, tool: str
+) -> None:
+    widget = restored_in(viewer, open_tiny, photo, qtbot, threshold=0.0)
+    panel = tab(widget)
+    button = {"rectangle": panel.rectangle_button, "lasso": panel.lasso_button}[tool]
+    qtbot.mouseClick(button, LEFT)
+    assert panel.inside.isChecked()
+    assert button.isChecked()
+    center = camera_of(viewer).center
+    corners = [(20, 30), (60, 90)] if tool == "rectangle" else [(20, 30), (20, 90), (60, 90), (60, 30)]
+    drag(viewer, corners)
+    qtbot.waitUntil(lambda: widget.session.restorations_done == 2, timeout=RUN_MS)
+    settle(widget, qtbot)
+    assert camera_of(viewer).center == center  # the picture stays under the drag
+    mask = widget.session.restored.result.mask
+    inside = np.zeros_like(mask)
+    inside[20:61, 30:91] = True
+    assert np.count_nonzero(mask ^ inside) <= 2 * (41 + 61)  # a pixel of the screen may be less than one of the photo
+    np.testing.assert_array_equal(mask_shown(widget), mask)
+    assert viewer.layers["selection: street"].data.astype(bool).sum() == mask.sum()
+    qtbot.mouseClick(panel.inside, LEFT)
+    settle(widget, qtbot)
+    assert mask_shown(widget).all()
+    assert "selection: street" not in viewer.layers
+    qtbot.mouseClick(panel.undo_button, LEFT)
+    settle(widget, qtbot)
+    np.testing.assert_array_equal(mask_shown(widget), mask)
+    assert panel.inside.isChecked()
+
+
+# -- ends -----------------------------------------------------------------------------------------------------------
+
+
+def test_a_removed_mask_layer_comes_back_with_the_brush_and_with_the_next_change(
+    viewer: Any, open_tiny: OpenDeblurrer, photo: np.ndarray, qtbot: Any
+) -> None:
+    widget = restored_in(viewer, open_tiny, photo, qtbot)
+    viewer.layers.remove(made(widget, Role.MASK))
+    qtbot.mouseClick(tab(widget).paint_button, LEFT)
+    assert made(widget, Role.MASK) in viewer.layers
+    settle(widget, qtbot)
+    viewer.layers.remove(made(widget, Role.MASK))
+    assert not tab(widget).paint_button.isChecked()
+    done = widget.session.restorations_done
+    widget.threshold.number.setValue(0.3)
+    qtbot.waitUntil(lambda: widget.session.restorations_done > done, timeout=RUN_MS)
+    settle(widget, qtbot)
+    np.testing.assert_array_equal(mask_shown(widget), widget.session.mask_at(0.3))
+    qtbot.mouseClick(tab(widget).paint_button, LEFT)
+    stroke(viewer, widget, qtbot, [(20, 20), (20, 60)])
+    assert widget.session.choice.source is MaskSource.PAINTED
+
+
+def test_closing_the_dock_gives_keys_and_mouse_back(
+    viewer: Any, open_tiny: OpenDeblurrer, photo: np.ndarray, qtbot: Any
+) -> None:
+    before = dict(viewer.keymap)
+    widget = restored_in(viewer, open_tiny, photo, qtbot)
+    assert len(viewer.keymap) > len(before)
+    mask = made(widget, Role.MASK)
+    qtbot.mouseClick(tab(widget).lasso_button, LEFT)
+    viewer.window.remove_dock_widget(widget)
+    assert not any("Z" in str(key) for key in viewer.keymap)
+    assert not mask.keymap
+    assert "selection: street" not in viewer.layers
+    mask.fill((0, 0), 1)
+    qtbot.wait(700)
+    assert widget.session.analyzed is None
