@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from m2aenet_core.ops.fused import NORM_EPS, Affine
+from m2aenet_core.ops.fused import NORM_EPS, Affine, runs_fused
 
 
 class LayerNorm2d(nn.Module):
@@ -53,6 +53,18 @@ def downsample(channels: int) -> nn.Module:
     return nn.Conv2d(channels, 2 * channels, 2, stride=2)
 
 
-def upsample(channels: int) -> nn.Module:
-    """Give the 1x1 convolution and pixel shuffle between decoder stages: C -> C/2 at twice the size."""
-    return nn.Sequential(nn.Conv2d(channels, 2 * channels, 1, bias=False), nn.PixelShuffle(2))
+class Upsample(nn.Sequential):
+    """The 1x1 convolution and pixel shuffle between decoder stages: C -> C/2 at twice the size."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__(nn.Conv2d(channels, 2 * channels, 1, bias=False), nn.PixelShuffle(2))
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Give (B, C / 2, 2 H, 2 W)."""
+        if runs_fused(features):
+            # a 1x1 without bias finds no quick convolution; a matrix product it is
+            weight: Tensor = self[0].weight
+            rows = F.linear(features.permute(0, 2, 3, 1), weight.flatten(1))
+            return F.pixel_shuffle(rows.permute(0, 3, 1, 2), 2)
+        out: Tensor = super().forward(features)
+        return out

@@ -14,7 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from m2aenet_core.models.layers import downsample, upsample
+from m2aenet_core.models.layers import Upsample, downsample
 from m2aenet_core.models.m2aenet_config import M2AENetConfig
 from m2aenet_core.models.m2aenet_macs import MacCounter
 from m2aenet_core.models.m2as_block import Guide, M2ASStage
@@ -78,7 +78,7 @@ class M2AENet(Network):
             }
         )
         self.middle = self._stage(channels[-1], config.middle_blocks, self.decides_along)
-        self.ups = nn.ModuleList(upsample(c) for c in channels[:0:-1])
+        self.ups = nn.ModuleList(Upsample(c) for c in channels[:0:-1])
         self.decoders = nn.ModuleList(
             self._stage(c, count, self.decides_along)
             for c, count in zip(channels[-2::-1], config.decoder_blocks, strict=True)

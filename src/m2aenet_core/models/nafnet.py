@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from m2aenet_core.errors import InputError
 from m2aenet_core.models.layer_macs import block_macs, down_macs, edge_macs, up_macs
-from m2aenet_core.models.layers import ChannelAttention, LayerNorm2d, affine, downsample, upsample
+from m2aenet_core.models.layers import ChannelAttention, LayerNorm2d, Upsample, affine, downsample
 from m2aenet_core.models.network import Decision, Encoded, Network, Restored
 from m2aenet_core.ops.fused import Affine, add_halves, attended, gated_convolution, pixel_rows, runs_fused, scaled
 from m2aenet_core.ops.gates import simple_gate
@@ -124,7 +124,7 @@ class NAFNet(Network):
         )
         self.downs = nn.ModuleList(downsample(c) for c in channels[:-1])
         self.middle = nafblocks(channels[-1], middle_blocks)
-        self.ups = nn.ModuleList(upsample(c) for c in channels[:0:-1])
+        self.ups = nn.ModuleList(Upsample(c) for c in channels[:0:-1])
         self.decoders = nn.ModuleList(
             nafblocks(c, count) for c, count in zip(channels[-2::-1], decoder_blocks, strict=True)
         )

@@ -2,7 +2,7 @@
 
 import torch
 
-from m2aenet_core.models.layers import NORM_EPS, ChannelAttention, LayerNorm2d, downsample, upsample
+from m2aenet_core.models.layers import NORM_EPS, ChannelAttention, LayerNorm2d, Upsample, downsample
 
 
 def test_each_pixel_is_normalised_over_its_channels() -> None:
@@ -26,4 +26,4 @@ def test_going_down_and_up_gives_the_shape_back() -> None:
     features = torch.randn(1, 4, 8, 6)
     down = downsample(4)(features)
     assert down.shape == (1, 8, 4, 3)
-    assert upsample(8)(down).shape == features.shape
+    assert Upsample(8)(down).shape == features.shape
