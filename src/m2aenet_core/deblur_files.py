@@ -18,7 +18,7 @@ from m2aenet_core.atomic import write_together
 from m2aenet_core.deblur_plan import PlannedPhoto
 from m2aenet_core.errors import Cancelled, InputError
 from m2aenet_core.image_io import Photo, check_storable, encode_image, read_image
-from m2aenet_core.record import encode_record, make_record, mean_displacement_px
+from m2aenet_core.record import encode_record, make_record, mean_displacement_px, notes_of
 
 if TYPE_CHECKING:
     from m2aenet_core.analysis import DeblurResult
@@ -181,4 +181,5 @@ def _npz(**arrays: np.ndarray) -> bytes:
 def _findings(result: DeblurResult) -> str:
     moved = mean_displacement_px(result.analysis, result.mask)
     movement = "" if moved is None else f", mean displacement {moved:.1f} px"
-    return f"{result.density:.1%} blurred{movement}, {result.analysis.seconds + result.seconds:.1f} s"
+    notes = "".join(f". {note.removesuffix('.')}" for note in notes_of(result))
+    return f"{result.density:.1%} blurred{movement}, {result.analysis.seconds + result.seconds:.1f} s{notes}"

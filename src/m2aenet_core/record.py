@@ -67,6 +67,7 @@ def make_record(
             "restore_macs": int(result.macs),
             "pixels_sha256": pixels_sha256(result.restored),
         },
+        "notes": list(notes_of(result)),
         "versions": {
             "napari-m2aenet": __version__,
             "torch": str(torch.__version__),
@@ -100,6 +101,11 @@ def mean_displacement_px(analysis: "Analysis", mask: np.ndarray) -> float | None
         return None
     moved = analysis.end_displacement[mask] - analysis.start_displacement[mask]
     return float(np.hypot(moved[:, 0], moved[:, 1]).mean(dtype=np.float64))
+
+
+def notes_of(result: "DeblurResult") -> tuple[str, ...]:
+    """What a person should know of how a result was computed, in sentences: that memory was short, for example."""
+    return tuple(dict.fromkeys((*result.analysis.notes, *result.notes)))
 
 
 def file_sha256(path: str | Path) -> str:

@@ -99,7 +99,8 @@ class FrameDone:
         result = self.record["result"]
         moved = result["mean_displacement_px"]
         movement = "" if moved is None else f", moved {moved:.1f} px"
-        return f"{name}: {result['density']:.1%} blurred{movement}"
+        notes = "".join(f". {note.removesuffix('.')}" for note in self.record["notes"])
+        return f"{name}: {result['density']:.1%} blurred{movement}{notes}"
 
 
 class FramesJob(Job[int]):

@@ -342,7 +342,13 @@ def _as_sentence(message: str) -> str:
 
 
 def summary(restored: Restored) -> str:
-    """Return the status line of a finished run."""
+    """Return the status line of a finished run: what was found, and what was short on the way."""
+    result = restored.result
+    notes = dict.fromkeys((*result.analysis.notes, *result.notes))
+    return " ".join([_findings(restored), *notes])
+
+
+def _findings(restored: Restored) -> str:
     result, analysis = restored.result, restored.analyzed.analysis
     name = restored.analyzed.source.name
     seconds = (

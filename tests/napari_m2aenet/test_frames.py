@@ -9,6 +9,7 @@ from typing import Any
 import dask.array as da
 import numpy as np
 import pytest
+import torch
 import zarr
 from napari.layers import Image, Labels
 
@@ -125,3 +126,32 @@ def test_what_is_no_stack_is_refused_in_a_sentence(photo: np.ndarray) -> None:
         stack_of_layer(Image(photo, rgb=True, name="street"))
     with pytest.raises(InputError, match="“cells” is not an image layer"):
         stack_of_layer(Labels(np.zeros((2, 4, 4), np.uint8), name="cells"))
+
+
+def test_short_memory_is_told_of_the_frame_and_in_the_status_line(
+    photo: np.ndarray, model: M2AENet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where a network runs out of memory on large boxes, smaller ones are taken, and a person reads it."""
+    from m2aenet_core import runner
+    from napari_m2aenet.session import Session
+    from napari_m2aenet.source import source_of_layer
+
+    monkeypatch.setattr(runner, "_SMALLEST_PX", 16)
+    analyze = model.analyze
+
+    def analyze_small(image: torch.Tensor) -> Any:
+        if image.shape[-1] > 250:
+            raise torch.OutOfMemoryError("made up")
+        return analyze(image)
+
+    monkeypatch.setattr(model, "analyze", analyze_small)
+    wide = np.concatenate([photo[..., 0]] * 3, axis=1)
+    layer = Image(np.stack([wide, wide]), name="film")
+    job, _ = run(layer, lambda name, device: Deblurrer(model, device="cpu"))
+    assert "smaller ones were taken" in job.arrived[0].line()
+    session = Session(lambda name, device: Deblurrer(model, device="cpu"))
+    session.request_run(source_of_layer(layer, (0, 0, 0)))
+    while (next_job := session.next_job()) is not None:
+        next_job()
+        session.finish(next_job)
+    assert "The memory of this computer was too small for the tiles; smaller ones were taken." in session.status.text
