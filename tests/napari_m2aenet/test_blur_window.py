@@ -133,6 +133,21 @@ def test_dragging_the_cut_moves_the_threshold_the_mask_and_the_words(
     assert "Restored in" in tab(widget).meaning.text()
 
 
+def test_the_threshold_can_be_moved_while_the_trajectories_are_hidden(
+    viewer: Any, open_tiny: OpenDeblurrer, photo: np.ndarray, qtbot: Any
+) -> None:
+    widget = restored_in(viewer, open_tiny, photo, qtbot, threshold=0.0)
+    trajectories = made(widget, Role.TRAJECTORIES)
+    trajectories.visible = False
+    for threshold in (1.0, 0.0, 0.6):
+        done = widget.session.restorations_done
+        widget.threshold.number.setValue(threshold)
+        qtbot.waitUntil(lambda done=done: widget.session.restorations_done > done, timeout=RUN_MS)
+        settle(widget, qtbot)
+        assert widget.session.status.error is None, widget.session.status.text
+        assert len(trajectories.edge_color) == len(trajectories.data)
+
+
 def test_the_cut_moves_with_keys_and_follows_the_slider(
     viewer: Any, open_tiny: OpenDeblurrer, photo: np.ndarray, qtbot: Any
 ) -> None:

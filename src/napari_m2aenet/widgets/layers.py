@@ -120,6 +120,8 @@ def _replace(layer: Any, new: LayerData) -> None:
     """Put new contents into a layer; how a person chose to see it (opacity, colours, eye) stays."""
     layer.data = new.data
     if new.kind == "vectors":
+        if not layer.visible:
+            layer.set_view_slice()  # else napari colours as many vectors as there were when it was seen last
         # in this order: new features make napari forget by what the vectors are coloured
         layer.features = new.keywords["features"]
         layer.edge_color = new.keywords["edge_color"]
