@@ -39,10 +39,12 @@ def wide() -> np.ndarray:
 
 
 def restored_in(viewer: Any, opener: OpenDeblurrer, photo: np.ndarray, qtbot: Any, threshold: float = 0.5) -> Any:
+    from napari.utils._proxies import PublicOnlyProxy
+
     from napari_m2aenet.widgets.main import DeblurWidget
 
     viewer.add_image(photo, name="street", rgb=photo.ndim == 3)
-    widget = DeblurWidget(viewer, opener)
+    widget = DeblurWidget(PublicOnlyProxy(viewer), opener)  # as napari hands the viewer to a plugin
     viewer.window.add_dock_widget(widget, name="Local motion deblur")
     widget.threshold.number.setValue(threshold)
     qtbot.mouseClick(widget.controls.run_button, LEFT)
@@ -179,6 +181,7 @@ def test_a_stroke_restores_what_it_touches_and_leaves_the_rest_bit_for_bit(
     panel = tab(widget)
     qtbot.mouseClick(panel.paint_button, LEFT)
     assert viewer.layers.selection.active is made(widget, Role.MASK)
+    assert panel.paint_button.isChecked()
     stroke(viewer, widget, qtbot, [(48, 30), (48, 60)])
     stroke(viewer, widget, qtbot, [(48, 560), (48, 600)])
     assert widget.session.choice.source is MaskSource.PAINTED
@@ -188,6 +191,7 @@ def test_a_stroke_restores_what_it_touches_and_leaves_the_rest_bit_for_bit(
     assert mask[48, 560:600].all()
     assert not mask[:, 100:500].any()
     np.testing.assert_array_equal(widget.session.restored.result.mask, mask)
+    assert panel.paint_button.isChecked()  # still in the hand
 
     stroke(viewer, widget, qtbot, [(30, 60), (30, 80)])
     changed = (restored_shown(widget) != before).any(axis=(0, 2))

@@ -47,6 +47,11 @@ def is_result(layer: Layer) -> bool:
     return isinstance(tag, dict) and tag.get("layer") == str(layer.unique_id)
 
 
+def is_same(first: Any, second: Any) -> bool:
+    """Say whether two names stand for one layer: napari hands each plugin a new wrapper whenever it is asked."""
+    return first is not None and second is not None and first.unique_id == second.unique_id
+
+
 class ResultLayers:
     """The layers of the runs in one viewer, found by the tag in their metadata."""
 

@@ -12,7 +12,7 @@ from napari_m2aenet.layer_mask import can_be_mask, mask_of_layer
 from napari_m2aenet.mask_choice import MaskSource, PackedMask
 from napari_m2aenet.session import Session
 from napari_m2aenet.settings import REST_MS
-from napari_m2aenet.widgets.layers import ResultLayers
+from napari_m2aenet.widgets.layers import ResultLayers, is_same
 from napari_m2aenet.widgets.mask_layer import REDO_KEY, UNDO_KEY, MaskLayer
 from napari_m2aenet.widgets.selection_layer import SelectionLayer, SelectionTool, is_selection
 from napari_m2aenet.widgets.threshold import ThresholdSlider
@@ -83,9 +83,9 @@ class MaskControl(QObject):
         active = self._viewer.layers.selection.active
         if active is None:
             return None
-        if active is self.layer.layer and str(active.mode) in ("paint", "erase"):
+        if is_same(active, self.layer.layer) and str(active.mode) in ("paint", "erase"):
             return str(active.mode)
-        return str(self.selection.tool) if active is self.selection.layer and self.selection.tool else None
+        return str(self.selection.tool) if is_same(active, self.selection.layer) and self.selection.tool else None
 
     # -- what a person does ---------------------------------------------------------------------------------------
 
@@ -153,7 +153,7 @@ class MaskControl(QObject):
         analyzed = self._session.analyzed
         if analyzed is None or is_selection(layer):
             return False
-        if layer is self.layer.layer or layer.unique_id == analyzed.source.key:
+        if is_same(layer, self.layer.layer) or layer.unique_id == analyzed.source.key:
             return False
         return can_be_mask(layer, analyzed.levels.levels.shape)
 
@@ -242,7 +242,7 @@ class MaskControl(QObject):
         choice = self._session.choice
         key = None if leave or choice.source is not MaskSource.LAYER else choice.layer_key
         layer = next((layer for layer in self._viewer.layers if key is not None and layer.unique_id == key), None)
-        if layer is self._followed:
+        if layer is self._followed or is_same(layer, self._followed):
             return
         if self._followed is not None:
             self._followed.events.set_data.disconnect(self._on_followed_drawn)

@@ -11,7 +11,7 @@ from superqt.utils import QSignalDebouncer
 from napari_m2aenet.blur_levels import BlurLevels
 from napari_m2aenet.layer_data import Role, mask_layer
 from napari_m2aenet.source import Source
-from napari_m2aenet.widgets.layers import ResultLayers
+from napari_m2aenet.widgets.layers import ResultLayers, is_same
 
 UNDO_KEY = KeyMod.CtrlCmd | KeyCode.KeyZ
 REDO_KEY = KeyMod.CtrlCmd | KeyMod.Shift | KeyCode.KeyZ
@@ -51,7 +51,7 @@ class MaskLayer(QObject):
     def show(self, source: Source, mask: np.ndarray) -> None:
         """Show a mask (H, W) bool, in a new layer where there is none. A stroke that is under way is left alone."""
         layer = self._layers.find(Role.MASK, source.key)
-        if layer is not None and layer is self._watched:
+        if is_same(layer, self._watched):
             if self._is_stroking:
                 return
             # another source, even of the same layer, may lie elsewhere
@@ -88,7 +88,7 @@ class MaskLayer(QObject):
         self._ours = self._shown = self._source = None
 
     def _watch(self, layer: Any) -> None:
-        if layer is self._watched:
+        if layer is self._watched or is_same(layer, self._watched):
             return
         self._is_stroking = False
         if self._watched is not None:
