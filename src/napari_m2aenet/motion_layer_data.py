@@ -39,7 +39,8 @@ class MotionRole(StrEnum):
 
 def overview_layer(source: Source, overview: Overview) -> LayerData:
     """Return the motion as colours, transparent outside the mask."""
-    return _image(MotionRole.OVERVIEW, source, overview.colours, {"rgb": True, "opacity": 0.85})
+    placed = source.placement.keywords(overview.corner, overview.step)
+    return _image(MotionRole.OVERVIEW, source, overview.colours, {**placed, "rgb": True, "opacity": 0.85})
 
 
 def reblurred_layer(source: Source, reblurred: NDArray[Any]) -> LayerData:

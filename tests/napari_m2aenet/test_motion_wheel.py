@@ -48,6 +48,17 @@ def test_only_the_mask_is_coloured() -> None:
     np.testing.assert_array_equal(overview.colours[mask], np.broadcast_to((255, 0, 0, 255), (25, 4)))
 
 
+def test_large_areas_are_coloured_more_coarsely_where_they_lie(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("napari_m2aenet.motion_wheel._COLOURED", 200)
+    end = np.zeros((40, 60, 2), np.float32)
+    end[..., 1] = 4
+    mask = np.zeros((40, 60), bool)
+    mask[12:30, 10:52] = True
+    overview = motion_overview(-end, end, mask)
+    assert (overview.step, overview.corner) == (2, (1, 1))
+    np.testing.assert_array_equal(overview.colours[..., 3] > 0, mask[1::2, 1::2])
+
+
 def test_the_full_colour_is_a_round_length_that_most_stay_within() -> None:
     motion = np.zeros((1000, 2), np.float32)
     motion[:, 1] = 21.3

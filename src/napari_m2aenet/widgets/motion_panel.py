@@ -109,7 +109,7 @@ class MotionPanel(Panel):
             self.colourer.ask(job)
             return
         self.colourer.cancel()
-        if not is_on and self._source is not None:
+        if self._source is not None:
             self._overview_id = None
             self.layers.remove(MotionRole.OVERVIEW, self._source)
 
