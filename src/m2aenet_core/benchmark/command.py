@@ -8,6 +8,7 @@ import sys
 from collections.abc import Mapping, Sequence
 
 SUBCOMMANDS: Mapping[str, str] = {
+    "inference": "deblurring a photo, beside NAFNet: how the cost follows the blur",
     "macs": "multiply-adds of every network, counted",
     "operators": "each operator beside other ways to compute it",
     "train": "a training step of NAFNet, M2AENet and LMD-ViT side by side",

@@ -63,8 +63,8 @@ class Upsample(nn.Sequential):
         """Give (B, C / 2, 2 H, 2 W)."""
         if runs_fused(features):
             # a 1x1 without bias finds no quick convolution; a matrix product it is
-            weight: Tensor = self[0].weight
-            rows = F.linear(features.permute(0, 2, 3, 1), weight.flatten(1))
+            (convolution,) = (layer for layer in self if isinstance(layer, nn.Conv2d))
+            rows = F.linear(features.permute(0, 2, 3, 1), convolution.weight.flatten(1))
             return F.pixel_shuffle(rows.permute(0, 3, 1, 2), 2)
-        out: Tensor = super().forward(features)
+        out: Tensor = super().forward(features)  # type: ignore[no-untyped-call]
         return out

@@ -40,15 +40,17 @@ class NAFBlock(nn.Module):
 
     def forward(self, features: Tensor) -> Tensor:
         """Give the features (B, C, H, W) after the spatial and the channel half."""
-        if runs_fused(features):
-            return self._forward_fused(features)
+        return self._in_passes(features) if runs_fused(features) else self.by_layers(features)
+
+    def by_layers(self, features: Tensor) -> Tensor:
+        """Give the same, one layer after the other."""
         expanded = self.depthwise(self.expand1(self.norm1(features)))
         middle: Tensor = features + self.beta * self.project1(self.attention(simple_gate(expanded)))
         expanded = self.expand2(self.norm2(middle))
         out: Tensor = middle + self.gamma * self.project2(simple_gate(expanded))
         return out
 
-    def _forward_fused(self, features: Tensor) -> Tensor:
+    def _in_passes(self, features: Tensor) -> Tensor:
         gated = self._gated_fused(features)
         second = self.norm2.affine, affine(self.expand2), self._projected2()
         for rows, out in zip(pixel_rows(features), gated.flatten(1, 2), strict=True):
