@@ -123,19 +123,18 @@ class Report:
         torch_for = f"built for CUDA {self.torch.cuda_build}" if self.torch.cuda_build else "CPU build"
         if self.torch.has_mps_build:
             torch_for = "with support for Apple GPUs"
-        gpus = [f"GPU found: {name}" for name in self.hardware.nvidia_gpus]
         qt = ", ".join(f"{name} {version}" for name, version in self.qt.items()) or "none"
         estimate = [self.estimate.sentence()] if self.estimate is not None else []
         return [
-            *(f"{name} {version}" for name, version in self.versions.items() if name != "torch"),
+            *(f"→ {advice}" for advice in self.advice),
             f"torch {self.torch.version} ({torch_for})",
+            *(f"GPU found: {name}" for name in self.hardware.nvidia_gpus),
+            *(f"Device: {device}" for device in self.devices),
+            *estimate,
+            *(f"Weights: {weights}" for weights in self.weights),
             f"Qt: {qt}",
             f"System: {self.system}",
-            *gpus,
-            *(f"Device: {device}" for device in self.devices),
-            *(f"Weights: {weights}" for weights in self.weights),
-            *estimate,
-            *(f"→ {advice}" for advice in self.advice),
+            "Packages: " + ", ".join(f"{name} {version}" for name, version in self.versions.items() if name != "torch"),
         ]
 
     def as_json(self) -> str:

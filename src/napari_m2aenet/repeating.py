@@ -77,10 +77,11 @@ class Repeat:
 
 @dataclass(frozen=True, eq=False)
 class Copyable:
-    """A result that is to be copied as text: its record, its mask, and how its layer is called in napari's console."""
+    """A result that is to be copied as text: its record, its mask, and how napari's console finds its pixels."""
 
     record: dict[str, Any]
     mask: NDArray[np.bool_] | None = None
+    is_multiscale: bool = False
 
     @property
     def is_stack(self) -> bool:
@@ -122,9 +123,10 @@ class Copyable:
         return Path(file) if reading is Reading.TIFF else None
 
     def _in_console(self, frame: tuple[int, ...]) -> str:
-        layer = f"viewer.layers[{(self.record.get('layer') or {}).get('name', '')!r}]"
+        name = (self.record.get("layer") or {}).get("name", "")
+        level = "[0]" if self.is_multiscale else ""
         index = f"[{', '.join(map(str, frame))}]" if frame else ""
-        return f"np.array(({layer}.data[0] if {layer}.multiscale else {layer}.data){index})  # in napari's console"
+        return f"np.array(viewer.layers[{name!r}].data{level}{index})  # in napari's console"
 
 
 def is_record_file(path: str) -> bool:

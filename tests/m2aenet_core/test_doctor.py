@@ -138,7 +138,7 @@ def test_the_command_prints_sentences_or_json(tmp_path: Path, capsys: pytest.Cap
     write_image(tmp_path / "photo.png", np.zeros((40, 60, 3), np.uint8))
     assert main(["doctor", "--photo", str(tmp_path / "photo.png"), "--device", "cpu"]) == 0
     text = capsys.readouterr().out
-    assert f"napari-m2aenet {__version__}\n" in text
+    assert f"Packages: napari-m2aenet {__version__}, " in text
     assert re.search(r"Device: cpu: CPU, \d+ threads \(\d+\.\d GB free\)", text)
     assert re.search(r"Weights: small \(default\), \d+\.\d MB", text)
     assert re.search(r"A photo of 60 × 40 pixels takes about [\d.e-]+ s to analyze and up to about", text)

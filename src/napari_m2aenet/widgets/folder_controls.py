@@ -6,18 +6,16 @@ from qtpy.QtCore import Signal
 from qtpy.QtWidgets import (
     QCheckBox,
     QComboBox,
-    QFileDialog,
     QFormLayout,
     QGridLayout,
     QHBoxLayout,
-    QLineEdit,
     QPushButton,
-    QToolButton,
     QVBoxLayout,
     QWidget,
 )
 
 from napari_m2aenet.folder import EXTRAS, FORMATS, REPLACE, FolderWish
+from napari_m2aenet.widgets.folder_field import FolderField
 
 _EXTRA_HELP = {
     "save_mask": "Also STEM_mask.png: white where the photo counts as blurred.",
@@ -25,35 +23,7 @@ _EXTRA_HELP = {
     "save_trajectories": "Also STEM_trajectories.npz: how every pixel moved.",
     "save_figure": "Also STEM_trajectories.png and STEM_side_by_side.png.",
 }
-
-
-class FolderField(QWidget):
-    """The path of a folder: typed, or picked with the button."""
-
-    def __init__(self, title: str, tooltip: str, parent: QWidget | None = None) -> None:
-        super().__init__(parent)
-        self._title = title
-        self.text = QLineEdit()
-        self.text.setPlaceholderText("choose a folder")
-        self.text.setToolTip(tooltip)
-        self.button = QToolButton()
-        self.button.setText("…")
-        self.button.setToolTip(title)
-        self.button.clicked.connect(lambda _checked: self._ask())
-        row = QHBoxLayout(self)
-        row.setContentsMargins(0, 0, 0, 0)
-        row.addWidget(self.text)
-        row.addWidget(self.button)
-
-    @property
-    def path(self) -> Path:
-        """The folder; the current one where nothing is given."""
-        return Path(self.text.text().strip())
-
-    def _ask(self) -> None:
-        path = QFileDialog.getExistingDirectory(self, self._title, self.text.text() or str(Path.home()))
-        if path:
-            self.text.setText(path)
+_CHOOSE = "choose a folder"
 
 
 class FolderControls(QWidget):
@@ -63,10 +33,11 @@ class FolderControls(QWidget):
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self.source = FolderField("Folder of photos", "The photos in this folder are restored.")
+        self.source = FolderField("Folder of photos", "The photos in this folder are restored.", _CHOOSE)
         self.out = FolderField(
             "Folder to write to",
             "Each restored photo keeps its name. Beside it lies NAME.json, with all that is needed to make it again.",
+            _CHOOSE,
         )
         self.format = QComboBox()
         for name, label in FORMATS.items():
@@ -87,8 +58,8 @@ class FolderControls(QWidget):
     def wish(self) -> FolderWish:
         """What is asked for."""
         return FolderWish(
-            source=self.source.path,
-            out=self.out.path,
+            source=Path(self.source.path),
+            out=Path(self.out.path),
             file_format=str(self.format.currentData()),
             is_recursive=self.recursive.isChecked(),
             may_overwrite=self.overwrite.isChecked(),
@@ -101,13 +72,17 @@ class FolderControls(QWidget):
         form.addRow("Photos", self.source)
         form.addRow("Into", self.out)
         form.addRow("Format", self.format)
-        boxes = QGridLayout()
-        for index, box in enumerate((self.recursive, self.overwrite, *self.extras.values())):
-            boxes.addWidget(box, index // 3, index % 3)
+        rules = QHBoxLayout()
+        rules.addWidget(self.recursive)
+        rules.addWidget(self.overwrite)
+        form.addRow("", rules)
+        extras = QGridLayout()
+        for index, box in enumerate(self.extras.values()):
+            extras.addWidget(box, index // 2, index % 2)
+        form.addRow("Also", extras)
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
         column.addLayout(form)
-        column.addLayout(boxes)
         column.addWidget(self.button)
 
 

@@ -28,7 +28,7 @@ _USERS_OF_THE_MODEL = (AnalyzeJob, RestoreJob, FramesJob, FolderJob, ExamineJob)
 class MachinePanel(Panel):
     """Looks at the machine when it is first shown; measures when it is asked to."""
 
-    title = "Machine"
+    title = "Info"
     help = "What this machine can do, and the memory of the model"
 
     def __init__(self, window: DeblurWidget) -> None:

@@ -210,8 +210,13 @@ class RecordPanel(Panel):
         chosen, last = window.viewer.layers.selection.active, window.session.restored
         record = chosen.metadata.get(RECORD_KEY) if chosen is not None else None
         if isinstance(record, dict) and (last is None or record is not last.record):
-            return Copyable(record)
-        return None if last is None else Copyable(last.record, last.result.mask)
+            return Copyable(record, None, self._is_multiscale(record))
+        return None if last is None else Copyable(last.record, last.result.mask, self._is_multiscale(last.record))
+
+    def _is_multiscale(self, record: dict[str, Any]) -> bool:
+        """Whether the layer that the record names is a pyramid."""
+        layers, name = self.window_of_run.viewer.layers, record["layer"]["name"]
+        return name in layers and bool(layers[name].multiscale)
 
     def _with_companions(self, result: Any) -> list[Any]:
         """The layers of the same run, and the layer that was run."""
