@@ -74,7 +74,15 @@ class TrainingRun:
     @property
     def has_checkpoint(self) -> bool:
         """Whether there is something to go on from."""
-        return bool(self.folder) and (Path(self.folder) / _CHECKPOINT).is_file()
+        return self.saved_at is not None
+
+    @property
+    def saved_at(self) -> int | None:
+        """When the newest checkpoint was written, in nanoseconds; None before the first."""
+        try:
+            return (Path(self.folder) / _CHECKPOINT).stat().st_mtime_ns if self.folder else None
+        except OSError:
+            return None
 
     @property
     def state(self) -> RunState:
@@ -85,11 +93,22 @@ class TrainingRun:
             return RunState.RUNNING if self.step and self.step != self._began_at else RunState.STARTING
         code = None if self.process is None else self.process.exit_code
         was_stopped = self.process is not None and self.process.stop_asked
-        if code not in (None, 0, _INTERRUPTED) and not was_stopped:
+        if not was_stopped and code not in (0, _INTERRUPTED) and (code is not None or self._told_of_a_failure()):
             return RunState.FAILED
         if not self.step:
             return RunState.NONE if self.process is None else RunState.STOPPED
         return RunState.FINISHED if self.total is not None and self.step >= self.total else RunState.STOPPED
+
+    def _told_of_a_failure(self) -> bool:
+        """Whether the last thing that came from a run was an error; what a process ended with only its parent knows."""
+        log, losses = Path(self.folder) / LOG, Path(self.folder) / "losses.csv"
+        try:
+            if losses.is_file() and losses.stat().st_mtime_ns > log.stat().st_mtime_ns:
+                return False  # it went on since, from elsewhere
+            text = log.read_bytes()[-20_000:].decode("utf-8", "replace")
+        except OSError:
+            return False
+        return any(line.startswith(("error: ", "Traceback ")) for line in text.splitlines())
 
     def describe(self) -> str:
         """Return a sentence or two for the status line."""

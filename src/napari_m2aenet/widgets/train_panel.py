@@ -58,7 +58,9 @@ class TrainPanel(Panel):
     def __init__(self, window: DeblurWidget) -> None:
         super().__init__(window)
         self.run: TrainingRun | None = None
-        self._shown_validations = 0
+        self._seen_validations = 0
+        self._previewed_at: int | None = None
+        self._is_preview_due = False
         self._problem = ""
         self._is_closed = False
         self.layers = TrainingLayers(window.viewer)
@@ -102,7 +104,6 @@ class TrainPanel(Panel):
         except InputError as error:
             self._tell(error)
             return
-        self._shown_validations = len(self.run.validations)
         self._follow()
 
     def _require_steps(self, steps: int | None) -> None:
@@ -120,7 +121,6 @@ class TrainPanel(Panel):
     def attach(self, folder: str) -> None:
         """Show the run in a folder, and follow it where it goes on."""
         self.run = TrainingRun(folder) if folder else None
-        self._shown_validations = 0 if self.run is None else len(self.run.validations)
         self._follow()
 
     def use_weights(self) -> None:
@@ -142,6 +142,7 @@ class TrainPanel(Panel):
             self._tell(error)
             return
         settings = window.session.settings
+        self._is_preview_due, self._previewed_at = False, self.run.saved_at
         self._previewer.ask(
             PreviewJob(self.run.folder, source, _seen(layer), device=settings.device, threshold=settings.threshold)
         )
@@ -175,6 +176,9 @@ class TrainPanel(Panel):
 
     def _follow(self) -> None:
         self._problem = ""
+        self._is_preview_due = False
+        self._previewed_at = None if self.run is None else self.run.saved_at
+        self._seen_validations = 0 if self.run is None else len(self.run.validations)
         if self.run is not None and self.run.is_running and not self._is_closed:
             self._timer.start()
         self._draw()
@@ -186,17 +190,24 @@ class TrainPanel(Panel):
             return
         is_running = self.run.is_running
         if self.run.update():
+            self._problem = ""
             self._draw()
-        if len(self.run.validations) > self._shown_validations:
-            self._shown_validations = len(self.run.validations)
-            # a preview that takes longer than the time between two validations is not begun anew all the time
-            if self.preview_always.isChecked() and not self._previewer.is_busy:
-                self.preview()
+        self._preview_in_time(self.run)
         if not is_running:
             self._timer.stop()
             if self.run.state is RunState.FAILED:
                 notify(InputError(self.run.last_words()), self.run.describe())
         self._show_state()
+
+    def _preview_in_time(self, run: TrainingRun) -> None:
+        """After a validation, make a preview of the first checkpoint that is new: it comes a little later."""
+        if len(run.validations) > self._seen_validations:
+            self._is_preview_due = True
+        self._seen_validations = len(run.validations)
+        is_new = run.saved_at not in (None, self._previewed_at)
+        # one that takes longer than the time between two validations is not begun anew all the time
+        if self._is_preview_due and is_new and self.preview_always.isChecked() and not self._previewer.is_busy:
+            self.preview()
 
     def _on_previewed(self, job: PreviewJob) -> None:
         if job.error is not None:
