@@ -62,15 +62,24 @@ def read_record(path: str | Path) -> dict[str, Any]:
 
 
 def is_record(record: object) -> bool:
-    """Whether this is what `make_record` gives."""
-    if not isinstance(record, dict) or not all(isinstance(record.get(k), dict) for k in ("image", "model", "settings")):
+    """Whether this is what `make_record` gives, or the same for the frames of a stack."""
+    if not isinstance(record, dict) or not all(isinstance(record.get(k), dict) for k in ("model", "settings")):
         return False
-    return "pixels_sha256" in record["image"] and {"threshold", "device"} <= record["settings"].keys()
+    frames = record.get("frames") if "frames" in record else [record]
+    if not isinstance(frames, list) or not frames:
+        return False
+    images = [frame.get("image") if isinstance(frame, dict) else None for frame in frames]
+    have_pixels = all(isinstance(image, dict) and "pixels_sha256" in image for image in images)
+    return have_pixels and {"threshold", "device"} <= record["settings"].keys()
 
 
 def settings_of(record: Record) -> DeblurSettings:
-    """The settings that a record names, without its mask. Raises InputError where the network is in no file."""
-    settings = record["settings"]
+    """The settings that a record names, without its mask; of a stack, with the value range of its first frame.
+
+    Raises:
+        InputError: the network is in no file.
+    """
+    settings, image = record["settings"], record.get("image") or record["frames"][0]["image"]
     if record["model"]["weights_sha256"] is None:
         raise InputError(
             "this result was made by a network that is in no file, so it cannot be made again; save the network first"
@@ -82,7 +91,7 @@ def settings_of(record: Record) -> DeblurSettings:
         execution=settings["execution"],
         precision=settings["precision"],
         tile_px=settings["tile_px"],
-        value_range=tuple(record["image"]["value_range"]),
+        value_range=tuple(image["value_range"]),
     )
 
 
@@ -124,6 +133,18 @@ def find_photo(record: Record, folder: str | Path | None = None) -> FoundPhoto:
     if named is None:
         raise InputError("the record names no photo: it was not in a file; save the layer, and run it again from there")
     raise InputError(f"{named} is not there any more; put the photo beside the record")
+
+
+def find_stack(record: Record, folder: str | Path | None = None) -> Path:
+    """The TIFF of a stack's record, found as `find_photo` does, by the pixels of its first frame.
+
+    Raises:
+        InputError: it is not there, or no longer the same.
+    """
+    first = record["frames"][0]
+    layer = {"frame": first["frame"], "file": (record.get("layer") or {}).get("file")}
+    photo = find_photo({"image": first["image"], "source": record.get("source"), "layer": layer}, folder)
+    return photo.path
 
 
 def reading_of(path: Path, frame: tuple[int, ...], sha256: str) -> Reading | None:

@@ -48,7 +48,7 @@ def frames_as_python(record: Record, file: Path | None, *, otherwise: str = "") 
         file: a TIFF that holds the stack.
         otherwise: an expression that gives the whole stack where it is in no file; it may use `np`.
     """
-    settings = settings_of({**record, "image": record["frames"][0]["image"]})
+    settings = settings_of(record)
     ranges = [f"    {tuple(frame['frame'])!r}: {tuple(frame['image']['value_range'])!r}," for frame in record["frames"]]
     lines = [
         f"pixels = {otherwise if file is None else f'tifffile.imread({str(file)!r})'}",

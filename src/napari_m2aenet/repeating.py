@@ -5,9 +5,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +23,7 @@ RECORD_KEY = "m2aenet"
 REPEAT_KEY = "m2aenet_repeat"
 """Where the metadata of a photo that a record was opened for hold a `Repeat`, until its run was started."""
 
+Found = TypeVar("Found")
 LayerDataTuple = tuple[Any, dict[str, Any], str]
 
 
@@ -31,6 +33,11 @@ class Repeat:
 
     record: dict[str, Any]
     mask: NDArray[np.bool_] | None = None
+
+    @property
+    def is_stack(self) -> bool:
+        """Whether all frames of a stack are to be restored."""
+        return "frames" in self.record
 
     @property
     def model(self) -> str:
@@ -90,15 +97,13 @@ class Copyable:
 
     def python(self) -> str:
         """Python that makes it again; from its file where that still holds the pixels, else from the layer."""
-        from m2aenet_core.repeat import find_photo
+        from m2aenet_core.repeat import find_photo, find_stack
         from m2aenet_core.repeat_text import as_python, frames_as_python
 
         if self.is_stack:
-            return frames_as_python(self.record, self._stack_file(), otherwise=self._in_console(()))
-        try:
-            photo = find_photo(self.record)
-        except InputError:
-            photo = None
+            stack = _if_found(find_stack, self.record)
+            return frames_as_python(self.record, stack, otherwise=self._in_console(()))
+        photo = _if_found(find_photo, self.record)
         frame = tuple((self.record.get("layer") or {}).get("frame", ()))
         return as_python(self.record, photo, mask=self.mask, otherwise=self._in_console(frame))
 
@@ -110,17 +115,6 @@ class Copyable:
         if self.is_stack:
             raise InputError("The command restores photos, and this is a stack; copy it as Python.")
         return as_command(self.record, find_photo(self.record))
-
-    def _stack_file(self) -> Path | None:
-        """The TIFF of the stack, if its frames are those that were restored."""
-        from m2aenet_core.repeat import Reading, reading_of
-
-        file = (self.record.get("layer") or {}).get("file")
-        if not file or not Path(file).is_file() or not self.record["frames"]:
-            return None
-        first = self.record["frames"][0]
-        reading = reading_of(Path(file), tuple(first["frame"]), first["image"]["pixels_sha256"])
-        return Path(file) if reading is Reading.TIFF else None
 
     def _in_console(self, frame: tuple[int, ...]) -> str:
         name = (self.record.get("layer") or {}).get("name", "")
@@ -150,6 +144,8 @@ def read_record_layers(path: str) -> list[LayerDataTuple]:
 
     record, folder = read_record(path), Path(path).parent
     check_weights(record)
+    if "frames" in record:
+        return [_stack_layer(record, folder)]
     photo = find_photo(record, folder)
     pixels = photo.read()
     low, high = (float(limit) for limit in record["image"]["value_range"])
@@ -165,6 +161,31 @@ def read_record_layers(path: str) -> list[LayerDataTuple]:
         pixels = pixels.reshape(pixels.shape[:2])
         keywords["contrast_limits"] = (low, high)
     return [(pixels, keywords, "image")]
+
+
+def _stack_layer(record: dict[str, Any], folder: Path) -> LayerDataTuple:
+    import tifffile
+
+    from m2aenet_core.repeat import find_stack
+
+    path = find_stack(record, folder)
+    pixels = tifffile.imread(path)
+    low, high = record["frames"][0]["image"]["value_range"]
+    is_colour = pixels.ndim == len(record["frames"][0]["frame"]) + 3
+    keywords = {
+        "name": path.stem,
+        "rgb": is_colour,
+        "metadata": {FILE_KEY: str(path), REPEAT_KEY: Repeat(record)},
+        **({} if is_colour else {"contrast_limits": (low, high)}),
+    }
+    return pixels, keywords, "image"
+
+
+def _if_found(find: Callable[[dict[str, Any]], Found], record: dict[str, Any]) -> Found | None:
+    try:
+        return find(record)
+    except InputError:
+        return None
 
 
 def _mask_of(record: dict[str, Any], folder: Path) -> NDArray[np.bool_] | None:

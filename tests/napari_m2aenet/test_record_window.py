@@ -133,6 +133,33 @@ def test_all_frames_of_a_stack_are_copied_as_python(
     np.testing.assert_array_equal(executed(python), result.data)
 
 
+def test_the_record_of_a_stack_restores_all_its_frames_again(
+    viewer: Any, weights: str, photo: np.ndarray, qtbot: Any, tmp_path: Path
+) -> None:
+    stack = np.stack([photo[..., 0], photo[::-1, :, 1]]).astype(np.uint16) * 3 + 100
+    tifffile.imwrite(tmp_path / "film.tif", stack, photometric="minisblack")
+    (layer,) = viewer.open(str(tmp_path / "film.tif"), plugin="napari")
+    layer.contrast_limits = (90, 800)
+    widget, panel = dock(viewer, weights)
+    widget.threshold.number.setValue(0.4)
+    batch = next(other for other in widget.panels if other.title == "Batch")
+    qtbot.mouseClick(batch.frames_button, LEFT)
+    qtbot.waitUntil(lambda: batch.runner.job is None, timeout=RUN_MS)
+    restored = viewer.layers["restored frames: film"].data
+    panel.save_to(str(tmp_path / "saved" / "film result.json"))
+    np.testing.assert_array_equal(tifffile.imread(tmp_path / "saved" / "film result.tif"), restored)
+    mask = tifffile.imread(tmp_path / "saved" / "film result_mask.tif")
+    np.testing.assert_array_equal(mask > 0, viewer.layers["blur mask of frames: film"].data > 0)
+
+    viewer.layers.clear()
+    widget.threshold.number.setValue(0.9)
+    panel.repeat_file(str(tmp_path / "saved" / "film result.json"))
+    qtbot.waitUntil(lambda: batch.runner.job is not None, timeout=RUN_MS)
+    assert widget.tabs.currentWidget() is batch
+    qtbot.waitUntil(lambda: batch.runner.job is None, timeout=RUN_MS)
+    np.testing.assert_array_equal(viewer.layers["restored frames: film"].data, restored)
+
+
 def test_a_saved_result_is_repeated_when_its_record_is_opened(
     viewer: Any, weights: str, photo: np.ndarray, qtbot: Any, tmp_path: Path
 ) -> None:
@@ -176,7 +203,7 @@ def test_a_record_of_the_command_opens_the_dock_and_repeats_the_run(
     pixels = photo[..., 0].astype(np.uint16) * 3 + 100 if name == "grey16.tif" else photo
     write_image(tmp_path / name, pixels)
     options = ["--threshold", "0.4", "--model", weights, "--device", "cpu"]
-    options += ["--value-range", "90", "800.5"] if name == "grey16.tif" else []
+    options += ["--value-range", *(("90", "800.5") if name == "grey16.tif" else ("5", "200"))]
     assert main(["deblur", str(tmp_path / name), "-o", str(tmp_path / "out"), *options]) == 0
     viewer.open(str(tmp_path / "out" / f"{name}.json"), plugin=PLUGIN)
     found: list[Any] = []

@@ -112,6 +112,10 @@ class BatchPanel(Panel):
         if isinstance(job, FramesJob) and (key == job.stack.key or not (self._layers and self._layers.is_shown)):
             self.cancel()
 
+    def stop(self) -> None:
+        """Stop the batch: the key for Cancel was pressed."""
+        self.cancel()
+
     def close_down(self) -> None:
         """Stop; napari waits for the step that is going on."""
         if self.runner.job is not None:

@@ -69,7 +69,7 @@ class DeblurWidget(QWidget):
         self.panels = tuple(panel(self) for panel in PANELS)
         self._lay_out()
         self._connect()
-        self.keys = DockKeys(self, {RUN_KEY: self.run, CANCEL_KEY: self.cancel})
+        self.keys = DockKeys(self, {RUN_KEY: self.run, CANCEL_KEY: self.stop_all})
         self._start_as_preferred()
         self._show_state()
 
@@ -93,6 +93,19 @@ class DeblurWidget(QWidget):
         self.session.cancel()
         self._go_on()
 
+    def run_frames(self) -> None:
+        """Restore all frames of the chosen layer, and show how far it is."""
+        for panel in self.panels:
+            if isinstance(panel, BatchPanel):
+                panel.run_frames()
+                self.tabs.setCurrentWidget(panel)
+
+    def stop_all(self) -> None:
+        """Stop the run, and what the tabs are doing."""
+        self.cancel()
+        for panel in self.panels:
+            panel.stop()
+
     def open_photo(self, path: str) -> None:
         """Read a photo in the background, add it as a layer and choose it."""
         if self._reader.job is not None:
@@ -111,6 +124,13 @@ class DeblurWidget(QWidget):
             if job is not None:
                 self._runner.start(job)
         self._show_state()
+
+    def _on_progress(self, done: int, total: int) -> None:
+        self.controls.show_progress(done, total)
+        job = self._runner.job
+        if isinstance(job, RestoreJob) and job.preview is not None and not job.is_cancelled:
+            part, job.preview = job.preview, None
+            self.layers.show_part(job.analyzed.source, part)
 
     def _on_job_ended(self, job: AnalyzeJob | RestoreJob) -> None:
         shown = self.session.finish(job)
@@ -221,10 +241,10 @@ class DeblurWidget(QWidget):
         column.addWidget(self.controls)
         column.addWidget(self.status_line)
         if self.panels:
-            tabs = QTabWidget()
+            self.tabs = QTabWidget()
             for panel in self.panels:
-                tabs.setTabToolTip(tabs.addTab(panel, panel.title), panel.help)
-            column.addWidget(tabs, 1)
+                self.tabs.setTabToolTip(self.tabs.addTab(panel, panel.title), panel.help)
+            column.addWidget(self.tabs, 1)
 
     def _connect(self) -> None:
         self.controls.run_requested.connect(self.run)
@@ -240,7 +260,7 @@ class DeblurWidget(QWidget):
         self.device.chosen.connect(lambda value: self.session.choose(device=value))
         self.model.opened.connect(self._list_choices)
         self.device.opened.connect(self._list_choices)
-        self._runner.progressed.connect(self.controls.show_progress)
+        self._runner.progressed.connect(self._on_progress)
         self._runner.ended.connect(self._on_job_ended)
         self._reader.ended.connect(self._on_photo_read)
         self._lister.ended.connect(self._on_listed)

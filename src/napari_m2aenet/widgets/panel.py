@@ -41,5 +41,8 @@ class Panel(QWidget):
     def forget(self, key: Hashable) -> None:
         """The layer with this key was removed."""
 
+    def stop(self) -> None:
+        """Stop long work: the key for Cancel was pressed."""
+
     def close_down(self) -> None:
         """The dock is being closed: stop what runs, unbind what is bound."""

@@ -180,8 +180,11 @@ class RecordPanel(Panel):
         window.device.choose(repeat.device())
         if repeat.threshold is not None:
             window.threshold.number.setValue(repeat.threshold)
-        self._repeat = (layer.unique_id, repeat)
-        window.run()
+        if repeat.is_stack:
+            window.run_frames()
+        else:
+            self._repeat = (layer.unique_id, repeat)
+            window.run()
 
     # -- copying --------------------------------------------------------------------------------------------------
 
