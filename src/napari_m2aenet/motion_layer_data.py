@@ -22,8 +22,6 @@ _DOUBT = {
     "name": "m2aenet doubt",
     "colors": [[0.9, 0.0, 0.1, 0.0], [0.9, 0.0, 0.1, 0.7], [1.0, 0.6, 0.0, 0.9], [1.0, 1.0, 0.6, 1.0]],
 }
-_PROBE_SCREEN_PX = (13.0, 15.0)
-_PIN_SCREEN_PX = (9.0, 11.0)
 
 
 class MotionRole(StrEnum):
@@ -35,6 +33,10 @@ class MotionRole(StrEnum):
     OVERVIEW = "motion colours"
     PINS = "pinned probes"
     PROBE = "probe"
+
+
+POINT_SCREEN_PX = {MotionRole.PROBE: 11.0, MotionRole.PINS: 8.0}
+"""How large the positions of probes are on the screen, at any zoom."""
 
 
 def overview_layer(source: Source, overview: Overview) -> LayerData:
@@ -69,24 +71,19 @@ def film_layer(source: Source, film: NDArray[Any], record: dict[str, object]) ->
     return LayerData(MotionRole.FILM, "image", np.expand_dims(film, axes), keywords)
 
 
-def probe_layer(source: Source, probe: Probe) -> LayerData:
+def probe_layer(source: Source, probe: Probe, px_per_screen_px: float) -> LayerData:
     """Return the nine positions of a probe as points, cyan at the start and magenta at the end."""
-    return _points(MotionRole.PROBE, source, [probe], _PROBE_SCREEN_PX, {})
+    return _points(MotionRole.PROBE, source, [probe], {}, px_per_screen_px)
 
 
-def pins_layer(source: Source, pins: list[Pin]) -> LayerData:
+def pins_layer(source: Source, pins: list[Pin], px_per_screen_px: float) -> LayerData:
     """Return the positions of pinned probes, each with its number in the middle."""
     numbers = [str(pin.number) for pin in pins]
     instants = len(pins[0].probe.positions)
     texts = [number if instant == instants // 2 else "" for number in numbers for instant in range(instants)]
     text = {"string": "{number}", "color": "white", "size": 11, "anchor": "lower_left"}
-    return _points(
-        MotionRole.PINS,
-        source,
-        [pin.probe for pin in pins],
-        _PIN_SCREEN_PX,
-        {"text": text, "features": {"number": texts}},
-    )
+    more = {"text": text, "features": {"number": texts}}
+    return _points(MotionRole.PINS, source, [pin.probe for pin in pins], more, px_per_screen_px)
 
 
 def time_colours(count: int) -> NDArray[np.float32]:
@@ -100,8 +97,8 @@ def _points(
     role: MotionRole,
     source: Source,
     probes: list[Probe],
-    screen_px: tuple[float, float],
     more: dict[str, Any],
+    px_per_screen_px: float,
 ) -> LayerData:
     positions = np.concatenate([probe.positions for probe in probes])
     data = np.zeros((len(positions), source.placement.ndim), np.float32)
@@ -110,11 +107,9 @@ def _points(
         "name": f"{role}: {source.name}",
         **source.placement.keywords(),
         "face_color": np.tile(time_colours(len(probes[0].positions)), (len(probes), 1)),
-        "border_color": "white",
-        "border_width": 0.1,
-        "size": 1,
-        # the same size on the screen at every zoom
-        "canvas_size_limits": screen_px,
+        "border_width": 0,  # it would hide positions that lie close
+        # napari's own limits of the size on the screen count the border too, and then show nothing else
+        "size": POINT_SCREEN_PX[role] * px_per_screen_px,
         **more,
     }
     return LayerData(role, "points", data, keywords)

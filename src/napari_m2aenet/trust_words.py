@@ -64,9 +64,10 @@ def _where(trust: Trust) -> str:
     doubtful = doubtful_regions(trust)
     if len(trust.regions) < 2 or not doubtful:
         return ""
-    places = "; ".join(f"y {region.box.top}, x {region.box.left}" for region in doubtful[:_NAMED_REGIONS])
+    boxes = [region.box for region in doubtful[:_NAMED_REGIONS]]
+    places = "; ".join(f"y {(box.top + box.bottom) // 2}, x {(box.left + box.right) // 2}" for box in boxes)
     more = " and others" if len(doubtful) > _NAMED_REGIONS else ""
-    return f" Doubtful: {len(doubtful)} of {len(trust.regions)} regions, at {places}{more}."
+    return f" Doubtful: {len(doubtful)} of {len(trust.regions)} regions, around {places}{more}."
 
 
 def doubtful_regions(trust: Trust) -> list[TrustRegion]:

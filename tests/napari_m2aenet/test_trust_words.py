@@ -40,7 +40,7 @@ def test_the_number_is_said_in_words(share: float, words: str, is_doubtful: bool
 
 def test_the_places_to_look_at_are_named() -> None:
     found = verdict(trust(0.8, 0.9, 0.1, -2, 0.95))
-    assert "Doubtful: 2 of 4 regions, at y 10, x 20; y 20, x 40." in found.text
+    assert "Doubtful: 2 of 4 regions, around y 14, x 24; y 24, x 44." in found.text
     assert found.is_doubtful
     assert "Doubtful" not in verdict(trust(0.8, 0.9, 0.8)).text
 

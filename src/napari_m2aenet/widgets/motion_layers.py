@@ -11,6 +11,7 @@ from napari_m2aenet.jobs import Analyzed
 from napari_m2aenet.layer_data import Curves, Role, trajectories_layer
 from napari_m2aenet.motion_jobs import Checked, Film
 from napari_m2aenet.motion_layer_data import (
+    POINT_SCREEN_PX,
     MotionRole,
     difference_layer,
     film_layer,
@@ -56,14 +57,21 @@ class MotionLayers:
 
     def show_probe(self, source: Source, probe: Probe) -> None:
         """Show the positions of the probe."""
-        self._layers.show(probe_layer(source, probe), source.key)
+        self._layers.show(probe_layer(source, probe, self._px_per_screen_px(source)), source.key)
 
     def show_pins(self, source: Source, pins: list[Pin]) -> None:
         """Show the positions of the pins on a photo; no layer where there is none."""
         # points that get another number lose their colours and texts, so the layer is made anew
         self.remove(MotionRole.PINS, source)
         if pins:
-            self._layers.show(pins_layer(source, pins), source.key)
+            self._layers.show(pins_layer(source, pins, self._px_per_screen_px(source)), source.key)
+
+    def fit_points(self, source: Source) -> None:
+        """Make the positions of probes as large on the screen as they are meant to be."""
+        for role, screen_px in POINT_SCREEN_PX.items():
+            layer = self._layers.find(role, source.key)
+            if layer is not None:
+                layer.size = screen_px * self._px_per_screen_px(source)
 
     def show_curves(self, analyzed: Analyzed, curves: Curves, view: PhotoView) -> None:
         """Show other curves in the layer of the trajectories, as wide on the screen as before."""
@@ -88,19 +96,17 @@ class MotionLayers:
         if layer is None or self._viewer.dims.ndisplay != 2:
             return None
         (top, left), (bottom, right) = (corner[-2:] for corner in layer.corner_pixels)
-        # the side of a square as large as a pixel is in the world
-        world_per_px = abs(float(_area(source))) ** 0.5
-        zoom = float(camera_of(self._viewer).zoom)
-        if bottom <= top or right <= left or world_per_px * zoom == 0:
+        if bottom <= top or right <= left:
             return None
-        return PhotoView(int(top), int(left), int(bottom) + 1, int(right) + 1, 1 / (world_per_px * zoom))
+        return PhotoView(int(top), int(left), int(bottom) + 1, int(right) + 1, self._px_per_screen_px(source))
+
+    def _px_per_screen_px(self, source: Source) -> float:
+        """How many pixels of the photo lie along one of the screen, in the plane of the viewer's last two axes."""
+        area = abs(float(np.linalg.det(source.placement.world_steps(np.eye(2))[:, -2:])))
+        screen_px = area**0.5 * float(camera_of(self._viewer).zoom)
+        return 1 / screen_px if screen_px > 0 else 1.0
 
     def _frame_layer(self, source: Source) -> Any:
         """A layer of the photo's very pixels: the photo's own may be a pyramid, whose corners are of one level."""
         found = (self._layers.find(role, source.key) for role in (Role.RESTORED, Role.PROBABILITY, Role.MASK))
         return next((layer for layer in found if layer is not None), None)
-
-
-def _area(source: Source) -> float:
-    """How large a pixel is in the plane of the viewer's last two axes."""
-    return float(np.linalg.det(source.placement.world_steps(np.eye(2))[:, -2:]))

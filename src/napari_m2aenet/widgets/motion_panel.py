@@ -122,6 +122,11 @@ class MotionPanel(Panel):
 
         self._take(job, show)
 
+    def _on_view_changed(self) -> None:
+        if self._source is not None:
+            self.layers.fit_points(self._source)
+        self._show_curves()
+
     def _show_curves(self) -> None:
         """Draw the curves that the zoom asks for; nothing where they are there already."""
         analyzed, mask = self.session.analyzed, self.session.mask
@@ -246,7 +251,7 @@ class MotionPanel(Panel):
     def _connect(self) -> None:
         self.colours.switched.connect(self._switch_colours)
         self.closer.toggled.connect(lambda _is_on: self._show_curves())
-        self.view.changed.connect(self._show_curves)
+        self.view.changed.connect(self._on_view_changed)
         self.film.make_requested.connect(self._make_film)
         self.film.cancel_requested.connect(lambda: self._cancel(self.filmer))
         self.film.save_requested.connect(self.save_film)
