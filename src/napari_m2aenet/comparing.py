@@ -226,13 +226,13 @@ def rescaled(image: Image, own: tuple[float, float] | None, wanted: tuple[float,
 def table_html(scores: ReferenceScores) -> str:
     """Return the figures as a small table; a row for each region, photo → restored."""
     head = "<tr><td></td><td align='right'>PSNR&nbsp;(dB)</td><td align='right'>SSIM</td></tr>"
-    names = ("whole photo", "inside the mask", "outside of it")
+    names = ("whole photo", "in the mask", "outside of it")
     rows = "".join(
         f"<tr><td>{name}</td><td align='right'>{_arrow(pair.photo.psnr_db, pair.restored.psnr_db, 2)}</td>"
         f"<td align='right'>{_arrow(pair.photo.ssim, pair.restored.ssim, 4)}</td></tr>"
         for name, pair in zip(names, scores, strict=True)
     )
-    return f"<table cellspacing='4'>{head}{rows}</table>"
+    return f"<table cellspacing='7'>{head}{rows}</table>"
 
 
 def _arrow(before: float, after: float, digits: int) -> str:
