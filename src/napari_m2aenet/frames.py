@@ -72,9 +72,12 @@ class FrameStack:
     def __len__(self) -> int:
         return math.prod(self.counts)
 
-    def frames(self) -> Iterator[Frame]:
-        """The indices of all frames, the last axis first."""
-        return np.ndindex(*self.counts)
+    def frames(self, first: Frame = ()) -> Iterator[Frame]:
+        """The indices of all frames, from `first` to the last one, then from the beginning."""
+        frames = list(np.ndindex(*self.counts))
+        start = frames.index(first) if first in frames else 0
+        yield from frames[start:]
+        yield from frames[:start]
 
     def description(self) -> dict[str, object]:
         """What the record says about where the pixels came from."""
@@ -104,21 +107,25 @@ class FrameDone:
 
 
 class FramesJob(Job[int]):
-    """Restore every frame; the value is how many were. Those that are done wait in `arrived` to be shown."""
+    """Restore every frame; the value is how many were. Those that are done wait in `arrived` to be shown.
 
-    def __init__(self, stack: FrameStack, settings: Settings, shelf: ModelShelf) -> None:
+    `first`: the frame to begin with, as it is the one that a person sees.
+    """
+
+    def __init__(self, stack: FrameStack, settings: Settings, shelf: ModelShelf, first: Frame = ()) -> None:
         super().__init__(f"restoring {len(stack)} frames of {stack.name}")
         self.stack = stack
         self.settings = settings
         # the one thing that both threads touch; append and popleft are atomic
         self.arrived: deque[FrameDone] = deque()
         self._shelf = shelf
+        self._first = first
 
     def work(self) -> int:
         """Restore one frame after the other; a frame that fails costs the others nothing."""
         deblurrer = self._shelf.deblurrer(self.settings.model, self.settings.device)
         restored = 0
-        for index, frame in enumerate(self.stack.frames()):
+        for index, frame in enumerate(self.stack.frames(self._first)):
             self.check()
             self._show(index, 0, 1, 0)
             try:
@@ -188,7 +195,7 @@ class FrameResults:
             **self._common,
             "settings": settings,
             "layer": self.stack.description(),
-            "frames": list(self._frames),
+            "frames": sorted(self._frames, key=lambda frame: frame["frame"]),
             "failures": list(self.failures),
         }
 

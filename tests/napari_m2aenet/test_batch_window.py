@@ -109,9 +109,11 @@ def test_cancelled_in_the_middle_what_arrived_stays_and_is_seen(
     _, panel = dock(viewer, open_tiny)
     film.is_watched = True
     qtbot.mouseClick(panel.frames_button, LEFT)
+    assert not viewer.layers["restored frames: film"].visible  # nothing covers the film yet
     film.let_through.release(2)
     qtbot.waitUntil(lambda: len(panel.log.toPlainText().splitlines()) == 2, timeout=RUN_MS)
     restored = viewer.layers["restored frames: film"]
+    assert restored.visible
     assert restored.data[:2].any(axis=(1, 2)).all()
     assert 0 < panel.bar.value() < panel.bar.maximum() == 400
     # what arrived is on the screen before the batch ends

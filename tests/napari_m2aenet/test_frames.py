@@ -66,6 +66,18 @@ def test_each_frame_is_restored_as_if_it_were_run_alone(
     assert changed
 
 
+def test_the_frame_that_is_seen_comes_first_and_the_record_is_in_order(
+    photo: np.ndarray, open_tiny: OpenDeblurrer
+) -> None:
+    stack = stack_of_layer(Image(grey_stack(photo), name="film"))
+    job, results = FramesJob(stack, Settings(), ModelShelf(open_tiny), first=(1,)), FrameResults(stack)
+    job()
+    assert [done.frame for done in job.arrived] == [(1,), (2,), (0,)]
+    for done in job.arrived:
+        results.put(done)
+    assert [frame["frame"] for frame in results.record()["frames"]] == [[0], [1], [2]]
+
+
 def test_a_frame_that_fails_is_named_and_costs_the_others_nothing(photo: np.ndarray, open_tiny: OpenDeblurrer) -> None:
     data = (grey_stack(photo) / 255).astype(np.float32)
     data[1] = np.nan

@@ -6,6 +6,7 @@ from collections.abc import Hashable
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from napari.layers import Image
 from qtpy.QtCore import Qt
 from qtpy.QtWidgets import (
     QGroupBox,
@@ -21,9 +22,10 @@ from qtpy.QtWidgets import (
 
 from m2aenet_core.errors import InputError
 from napari_m2aenet.folder import FolderJob
-from napari_m2aenet.frames import FramesJob, frame_count, stack_of_layer
+from napari_m2aenet.frames import Frame, FramesJob, frame_count, stack_of_layer
 from napari_m2aenet.session import sentence
 from napari_m2aenet.settings import Settings
+from napari_m2aenet.source import frame_at
 from napari_m2aenet.widgets.folder_controls import FolderControls
 from napari_m2aenet.widgets.notify import notify
 from napari_m2aenet.widgets.panel import Panel
@@ -79,12 +81,12 @@ class BatchPanel(Panel):
             layer = window.photo.layer
             if layer is None:
                 raise InputError("There is no image layer yet; open a stack.")
-            stack = stack_of_layer(layer)
+            stack, shown = stack_of_layer(layer), self._shown_frame(layer)
             self._layers = StackLayers(window.viewer, stack)
         except Exception as error:
             self._fail(error)
             return
-        self._start(FramesJob(stack, self._settings(), window.session.shelf))
+        self._start(FramesJob(stack, self._settings(), window.session.shelf, shown))
 
     def run_folder(self) -> None:
         """Restore the photos of the chosen folder."""
@@ -126,6 +128,13 @@ class BatchPanel(Panel):
     def _require_idle(self) -> None:
         if self.runner.job is not None:
             raise InputError("A batch is running; wait for it, or cancel it first.")
+
+    def _shown_frame(self, layer: Image) -> Frame:
+        """The frame to begin with; the first one where the layer shows nothing now."""
+        try:
+            return frame_at(layer, self.window_of_run.viewer.dims.point)
+        except InputError:
+            return ()
 
     def _settings(self) -> Settings:
         """What is set above, now, even where the threshold has not come to rest yet."""

@@ -20,6 +20,7 @@ class StackLayers:
             name=f"{StackRole.RESTORED}: {stack.name}",
             rgb=stack.rgb,
             multiscale=False,
+            visible=False,  # until there is something to see: frames that have not arrived would cover the photo
             **({} if stack.rgb else {"contrast_limits": stack.value_range or (0, 255)}),
             **common,
         )
@@ -29,6 +30,7 @@ class StackLayers:
             opacity=0.2,
             colormap={1: MASK_COLOUR, None: "transparent"},
             multiscale=False,
+            visible=False,
             **common,
         )
         self._layers = {StackRole.RESTORED: restored, StackRole.MASK: mask}
@@ -48,10 +50,12 @@ class StackLayers:
 
     def put(self, arrived: list[FrameDone]) -> None:
         """Show frames that are done."""
+        is_first = not len(self.results)
         for done in arrived:
             self.results.put(done)
         for layer in self._layers.values():
             if arrived and layer in self._viewer.layers:
+                layer.visible = layer.visible or (is_first and len(self.results) > 0)
                 layer.refresh()
 
     def finish(self) -> None:
