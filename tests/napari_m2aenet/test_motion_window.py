@@ -359,6 +359,31 @@ def test_closing_the_dock_leaves_the_viewers_pointer_and_camera(open_window: Cal
     assert not window.tab.filmer.is_busy
 
 
+def test_closing_the_viewer_right_after_zooming_and_pointing_starts_nothing(
+    open_window: Callable[..., Window],
+) -> None:
+    window = open_window()
+    window.click(window.tab.probe.controls.check)
+    camera_of(window.viewer).zoom *= 3
+    window.tab.probe.pointer._note(window.viewer, type("Event", (), {"position": (40.0, 32.0)})())
+    window.click(window.tab.film.make_button)
+    window.viewer.close()
+    window.settle()
+    assert not window.tab.filmer.is_busy
+    assert window.tab.session.film is window.tab.session.probe is None
+
+
+def test_the_key_for_cancel_stops_film_and_check(open_window: Callable[..., Window]) -> None:
+    window = open_window()
+    window.tab.film.instants.setValue(65)
+    window.click(window.tab.film.make_button)
+    window.click(window.tab.trust.button)
+    window.tab.stop()
+    assert (window.tab.film.make_button.text(), window.tab.trust.button.text()) == ("Make film", "Check the result")
+    window.until(lambda: window.tab.filmer._runner.job is window.tab.checker._runner.job is None)
+    assert window.layer(MotionRole.FILM) is window.layer(MotionRole.DIFFERENCE) is None
+
+
 def test_deleting_the_photo_stops_the_work_and_keeps_the_table(open_window: Callable[..., Window]) -> None:
     window = open_window()
     window.tab.probe._on_placed(40, 32)

@@ -86,6 +86,12 @@ class MotionPanel(Panel):
             self._overview_id = None
             self.colours.show_switched(False)
 
+    def stop(self) -> None:
+        """Stop the film, the check, and what is being written."""
+        for runner in (self.filmer, self.checker, self.writer):
+            runner.cancel()
+        self._show_state()
+
     def close_down(self) -> None:
         """Stop what runs, and leave the viewer's pointer and camera."""
         self._stop_work()
@@ -200,9 +206,8 @@ class MotionPanel(Panel):
         self._show_state()
 
     def _stop_work(self) -> None:
-        for runner in (self.colourer, self.filmer, self.checker, self.writer):
-            runner.cancel()
-        self._show_state()
+        self.colourer.cancel()
+        self.stop()
 
     def _show_state(self) -> None:
         session = self.session

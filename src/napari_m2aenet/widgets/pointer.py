@@ -43,13 +43,14 @@ class Pointer(QObject):
         self._throttler.cancel()
 
     def _note(self, _viewer: Viewer, event: Any) -> None:
-        self._position = tuple(event.position)
-        self._throttler.throttle()
+        if self._viewer.dims.ndisplay == 2:  # in 3D the pointer is over a line of places
+            self._position = tuple(event.position)
+            self._throttler.throttle()
 
     def _watch_click(self, _viewer: Viewer, event: Any) -> Iterator[None]:
         """A press and release without a drag between, with Shift alone."""
         names = {getattr(modifier, "name", modifier) for modifier in event.modifiers}
         position = tuple(event.position)
         yield
-        if event.type == "mouse_release" and names == {"Shift"}:
+        if event.type == "mouse_release" and names == {"Shift"} and self._viewer.dims.ndisplay == 2:
             self.clicked.emit(position)
