@@ -68,6 +68,7 @@ LAYERS = (
         "napari_m2aenet.placement",
         "napari_m2aenet.sample_data",
         "napari_m2aenet.settings",
+        "napari_m2aenet.stroke_preview",
         "napari_m2aenet.trust_words",
     ),
     ("napari_m2aenet.blur_levels", "napari_m2aenet.mask_choice", "napari_m2aenet.source"),

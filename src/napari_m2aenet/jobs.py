@@ -11,6 +11,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
+import numpy as np
+from numpy.typing import NDArray
+
 from m2aenet_core.errors import Cancelled
 from napari_m2aenet.blur_levels import BlurLevels
 from napari_m2aenet.layer_data import Curves, trajectory_curves
@@ -18,6 +21,7 @@ from napari_m2aenet.mask_choice import MaskChoice
 from napari_m2aenet.models import ModelShelf
 from napari_m2aenet.settings import Settings
 from napari_m2aenet.source import Source
+from napari_m2aenet.stroke_preview import Part, stroke_preview
 
 if TYPE_CHECKING:
     from m2aenet_core.analysis import Analysis, DeblurResult
@@ -125,14 +129,25 @@ class AnalyzeJob(Job[Analyzed]):
 class RestoreJob(Job[Restored]):
     """Restore an analyzed photo with the mask that a choice makes.
 
-    previous: a restoration of the same analysis; regions whose mask is still the same are taken over from it.
+    previous: a restoration of the same analysis; regions whose mask is still the same are taken over from it. seen: the
+    choice that the picture shows, if it shows more than `previous`. Where a stroke touches a large region, `preview`
+    holds the stroke's surroundings long before the rest is done; None once somebody has taken it.
     """
 
-    def __init__(self, analyzed: Analyzed, choice: MaskChoice, previous: DeblurResult | None = None) -> None:
+    def __init__(
+        self,
+        analyzed: Analyzed,
+        choice: MaskChoice,
+        previous: DeblurResult | None = None,
+        seen: MaskChoice | None = None,
+    ) -> None:
         super().__init__(f"restoring {analyzed.source.name}")
         self.analyzed = analyzed
         self.choice = choice
+        self.preview: Part | None = None
+        self.made_preview = False
         self._previous = previous
+        self._seen = seen
 
     def work(self) -> Restored:
         """Return the restored photo and what is shown about it."""
@@ -141,6 +156,8 @@ class RestoreJob(Job[Restored]):
         analysis, deblurrer = self.analyzed.analysis, self.analyzed.deblurrer
         # the threshold itself where it alone decides, so that the command line gives the very same photo
         mask = None if self.choice.is_plain else self.choice.mask(analysis.blur_probability)
+        if mask is not None:
+            self._preview(mask)
         result = deblurrer.restore(
             analysis, self.choice.threshold, mask=mask, previous=self._previous, progress=self.report
         )
@@ -158,6 +175,15 @@ class RestoreJob(Job[Restored]):
             },
             new_macs=self._new_macs(result),
         )
+
+    def _preview(self, mask: NDArray[np.bool_]) -> None:
+        if self._previous is None:
+            return
+        analyzed = self.analyzed
+        seen = self._previous.mask if self._seen is None else self._seen.mask(analyzed.analysis.blur_probability)
+        part = stroke_preview(analyzed.deblurrer, mask, seen, self._previous, lambda _done, _total: self.check())
+        self.check()
+        self.made_preview, self.preview = part is not None, part
 
     def _new_macs(self, result: DeblurResult) -> int:
         known = set() if self._previous is None else {id(piece) for piece in self._previous.pieces}

@@ -66,6 +66,8 @@ class Session:
         self._wanted_source: Source | None = None
         self._wants_restoration = False
         self._is_closed = False
+        # what the picture shows where a stroke's preview was shown, and the restoration has not followed yet
+        self._seen: MaskChoice | None = None
 
     @property
     def choice(self) -> MaskChoice:
@@ -216,13 +218,15 @@ class Session:
             self._wanted_source = None
         elif self._wants_restoration and self.analyzed is not None:
             previous = None if self.restored is None else self.restored.result
-            self.job = RestoreJob(self.analyzed, self.choice, previous)
+            self.job = RestoreJob(self.analyzed, self.choice, previous, self._seen)
             self._wants_restoration = False
         return self.job
 
     def finish(self, job: AnalyzeJob | RestoreJob) -> Analyzed | Restored | None:
         """Take a job back that has ended, and return what is to be shown; None where it failed or was dropped."""
         self.job = None
+        if isinstance(job, RestoreJob) and job.made_preview:
+            self._seen = job.choice
         if self._is_closed:
             self._release()
             return None
@@ -281,23 +285,29 @@ class Session:
         if isinstance(self._live_job, RestoreJob) and self._live_job.choice.makes_same_mask(choice):
             return
         self._stop_job()
-        if self.restored is not None and self.restored.choice.makes_same_mask(choice):
+        is_restored = self.restored is not None and self.restored.choice.makes_same_mask(choice)
+        if is_restored and not self._shows_preview and self.restored is not None:
             self._wants_restoration = False
             self.status = Status(summary(self.restored))
             return
         self._wants_restoration = True
         self.status = Status(f"Restoring “{self.analyzed.source.name}” …")
 
+    @property
+    def _shows_preview(self) -> bool:
+        """Whether the picture shows more than what was restored last."""
+        return self._seen is not None or (isinstance(self.job, RestoreJob) and self.job.made_preview)
+
     def _keep(self, job: AnalyzeJob | RestoreJob) -> Analyzed | Restored | None:
         if isinstance(job, AnalyzeJob):
             if job.value is not None:
                 self.masks.open(job.source, job.value.levels.levels.shape, self.settings.threshold)
-            self.analyzed, self.restored = job.value, None
+            self.analyzed, self.restored, self._seen = job.value, None, None
             self.analyses_done += 1
             self._wants_restoration = True
             self.status = Status(f"Restoring “{job.source.name}” …")
             return self.analyzed
-        self.restored = job.value
+        self.restored, self._seen = job.value, None
         self.restorations_done += 1
         if self.restored is not None:
             self.pace.note(self.restored)

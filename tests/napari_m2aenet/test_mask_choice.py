@@ -7,7 +7,7 @@ import pytest
 from napari.layers import Image
 
 from m2aenet_core.errors import InputError
-from napari_m2aenet.jobs import Restored
+from napari_m2aenet.jobs import Restored, RestoreJob
 from napari_m2aenet.mask_choice import MaskChoice, MaskSource, PackedMask, packed_bytes
 from napari_m2aenet.mask_meaning import Meaning
 from napari_m2aenet.models import OpenDeblurrer
@@ -189,6 +189,61 @@ def test_a_stroke_computes_what_it_touches_and_leaves_the_rest_bit_for_bit(open_
     undone = work_off(session)
     assert undone is not None
     np.testing.assert_array_equal(undone.result.restored, before.result.restored)
+
+
+def test_a_stroke_at_a_large_region_is_seen_before_the_region_is_restored(open_tiny: OpenDeblurrer) -> None:
+    wide = np.random.default_rng(3).integers(0, 256, (160, 640, 3)).astype(np.uint8)
+    session = Session(open_tiny)
+    session.request_run(source_of_layer(Image(wide, rgb=True, name="wide")))
+    work_off(session)
+    large = np.zeros(wide.shape[:2], bool)
+    large[20:140, 20:500] = True
+    session.request_mask(large)
+    before = work_off(session)
+    stroke = large.copy()
+    stroke[60:80, 500:520] = True
+    session.request_mask(stroke)
+    job = session.next_job()
+    assert isinstance(job, RestoreJob)
+    job()
+    part = job.preview
+    assert part is not None
+    assert part.pixels.size < wide.size / 8
+    assert before is not None
+    early = part.pasted(before.result.restored)
+    restored = session.finish(job)
+    assert isinstance(restored, Restored)
+    new = np.s_[60:80, 500:520]
+    difference = np.abs(early[new].astype(int) - restored.result.restored[new]).mean()
+    assert difference < 0.2 * np.abs(wide[new].astype(int) - restored.result.restored[new]).mean()
+    rest = np.ones(wide.shape[:2], bool)
+    rest[44:96, 484:536] = False
+    np.testing.assert_array_equal(early[rest], before.result.restored[rest])
+
+
+def test_what_only_a_preview_has_shown_is_made_anew_when_it_is_undone(open_tiny: OpenDeblurrer) -> None:
+    wide = np.random.default_rng(3).integers(0, 256, (160, 640, 3)).astype(np.uint8)
+    session = Session(open_tiny)
+    session.request_run(source_of_layer(Image(wide, rgb=True, name="wide")))
+    work_off(session)
+    large = np.zeros(wide.shape[:2], bool)
+    large[20:140, 20:500] = True
+    session.request_mask(large)
+    before = work_off(session)
+    stroke = large.copy()
+    stroke[60:80, 500:520] = True
+    session.request_mask(stroke)
+    job = session.next_job()
+    assert job is not None
+    job()
+    session.undo()  # the job has shown its preview, and is stopped
+    assert session.finish(job) is None
+    again = work_off(session)
+    assert before is not None
+    assert again is not None
+    assert again is not before
+    assert again.new_macs == 0
+    np.testing.assert_array_equal(again.result.restored, before.result.restored)
 
 
 def test_taking_the_brush_makes_the_mask_a_painted_one_without_another_step_to_undo(session: Session) -> None:

@@ -172,7 +172,7 @@ class BlurHistogram(QWidget):
         painter.setPen(Qt.PenStyle.NoPen)
         painter.setRenderHint(QPainter.RenderHint.Antialiasing, False)  # else light seams between the bars
         for bar in np.nonzero(self._heights)[0]:
-            left, right = self.x_of(bar / STEPS), self.x_of((bar + 1) / STEPS)
+            left, right = int(self.x_of(bar / STEPS)), int(self.x_of((bar + 1) / STEPS))
             height = max(1.0, float(self._heights[bar]) * (floor - top))
             is_blurred = (bar + 0.5) / STEPS > self._cut
             painter.setBrush(self._colours.blurred if is_blurred else self._colours.sharp)

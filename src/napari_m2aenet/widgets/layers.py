@@ -23,6 +23,8 @@ from napari_m2aenet.layer_data import (
 )
 from napari_m2aenet.motion_layer_data import MotionRole
 from napari_m2aenet.placement import Placement
+from napari_m2aenet.source import Source
+from napari_m2aenet.stroke_preview import Part
 
 TAG = "m2aenet_layer"
 _CLASSES = {"image": Image, "labels": Labels, "points": Points, "vectors": Vectors}
@@ -69,6 +71,14 @@ class ResultLayers:
         source = restored.analyzed.source
         self.show(restored_layer(source, restored.result.restored, restored.record), source.key)
         self._show_curves(restored.analyzed, restored.curves)
+
+    def show_part(self, source: Source, part: Part) -> None:
+        """Show a part of the restored photo before the rest has followed; nothing where the layer was deleted."""
+        layer = self.find(Role.RESTORED, source.key)
+        if layer is not None:
+            before = np.asarray(layer.data)
+            photo = before.reshape(before.shape[len(source.placement.frame) :])
+            layer.data = part.pasted(photo).reshape(before.shape)
 
     def _show_curves(self, analyzed: Analyzed, curves: Curves) -> None:
         source, analysis = analyzed.source, analyzed.analysis
