@@ -145,6 +145,20 @@ def difference(photo: Image, restored: Image, kind: DifferenceKind, value_range:
     return Difference(values, (-top if is_signed else 0.0, top))
 
 
+class DifferenceJob(Job[Difference]):
+    """Subtract a photo from its restored photo."""
+
+    def __init__(self, restored: Restored, kind: DifferenceKind) -> None:
+        super().__init__(f"subtracting {restored.analyzed.source.name}")
+        self.restored = restored
+        self.kind = kind
+
+    def work(self) -> Difference:
+        """Return the difference."""
+        analysis = self.restored.analyzed.analysis
+        return difference(analysis.image, self.restored.result.restored, self.kind, analysis.value_range)
+
+
 # -- figures against a reference ------------------------------------------------------------------------------------
 
 

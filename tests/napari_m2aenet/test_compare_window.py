@@ -304,17 +304,19 @@ def test_the_difference_is_a_layer_that_follows_the_restored_photo(
     widget = restored_in(viewer, open_tiny, photo, qtbot, scale=(0.5, 0.25))
     panel = tab(widget)
     qtbot.mouseClick(panel.difference_button, LEFT)
+    qtbot.waitUntil(lambda: "difference: street" in viewer.layers, timeout=RUN_MS)
     layer = viewer.layers["difference: street"]
     change = widget.session.restored.result.restored.astype(np.float32) - photo
     np.testing.assert_allclose(layer.data, change.mean(axis=-1), atol=1e-4)
     assert layer.contrast_limits[0] == -layer.contrast_limits[1]
     np.testing.assert_allclose(layer.scale, (0.5, 0.25))
     panel.kind.setCurrentIndex(1)
+    qtbot.waitUntil(lambda: not panel._subtractor.is_busy, timeout=RUN_MS)
     np.testing.assert_allclose(layer.data, np.abs(change).max(axis=-1), atol=1e-4)
     assert layer.contrast_limits[0] == 0
     widget.threshold.number.setValue(1.0)
-    qtbot.waitUntil(lambda: widget.session.restorations_done == 2, timeout=RUN_MS)
-    assert not viewer.layers["difference: street"].data.any()
+    qtbot.waitUntil(lambda: not viewer.layers["difference: street"].data.any(), timeout=RUN_MS)
+    assert widget.session.restorations_done == 2
     assert widget.photo.list.count() == 1  # it is no input
     qtbot.mouseClick(panel.difference_button, LEFT)
     assert "difference: street" not in viewer.layers
@@ -347,6 +349,7 @@ def test_without_the_photo_there_is_nothing_to_compare(
     panel = tab(restored_in(viewer, open_tiny, photo, qtbot))
     for button in (panel.wipe_button, panel.difference_button):
         qtbot.mouseClick(button, LEFT)
+    qtbot.waitUntil(lambda: "difference: street" in viewer.layers, timeout=RUN_MS)
     viewer.layers.remove("street")
     assert not any(x.name.startswith(("wipe", "difference")) for x in viewer.layers)
     assert not panel.wipe_button.isEnabled()

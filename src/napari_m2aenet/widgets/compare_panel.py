@@ -20,7 +20,7 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
-from napari_m2aenet.comparing import DifferenceKind, Line, ScoreJob, difference, table_html
+from napari_m2aenet.comparing import DifferenceJob, DifferenceKind, Line, ScoreJob, table_html
 from napari_m2aenet.session import sentence
 from napari_m2aenet.settings import DIFFERENCE, REFERENCE, WIPE_LINE
 from napari_m2aenet.source import source_of_layer
@@ -57,6 +57,7 @@ class ComparePanel(Panel):
         self.side_by_side = SideBySide(viewer, window.layers, self)
         self.original = HeldOriginal(viewer)
         self._scorer = NewestRunner(self)
+        self._subtractor = NewestRunner(self)
         self.wipe_button = _toggle("Wipe", "Show a line that you drag over the photo, with the photo on one side.")
         self.grid_button = _toggle("Side by side", "Show photo and restored photo side by side; they move together.")
         self.hold_button = QPushButton("Hold: original")
@@ -170,11 +171,16 @@ class ComparePanel(Panel):
 
     def _show_difference(self) -> None:
         if self._shown is None or not self.difference_button.isChecked():
+            self._subtractor.cancel()
             self.layers.remove(CompareRole.DIFFERENCE)
             return
-        analysis, kind = self._shown.analyzed.analysis, DifferenceKind(self.kind.currentData())
-        change = difference(analysis.image, self._shown.result.restored, kind, analysis.value_range)
-        self.layers.show_difference(self._shown.analyzed.source, change, kind)
+        self._subtractor.ask(DifferenceJob(self._shown, DifferenceKind(self.kind.currentData())))
+
+    def _on_subtracted(self, job: DifferenceJob) -> None:
+        if job.error is not None:
+            self._show_failure(job.error)
+        elif job.value is not None:
+            self.layers.show_difference(job.restored.analyzed.source, job.value, job.kind)
 
     def _could_be_reference(self, layer: Any) -> bool:
         if self._shown is None or not hasattr(layer, "rgb") or is_result(layer):
@@ -211,6 +217,7 @@ class ComparePanel(Panel):
     def _leave(self) -> None:
         self._shown = None
         self._scorer.cancel()
+        self._subtractor.cancel()
         self.let_go()
         for button in (self.wipe_button, self.grid_button, self.difference_button):
             button.setChecked(False)
@@ -282,6 +289,7 @@ class ComparePanel(Panel):
         self.kind.currentIndexChanged.connect(lambda _index: self._show_difference())
         self.reference.changed.connect(self._ask_for_figures)
         self._scorer.ended.connect(self._on_scored)
+        self._subtractor.ended.connect(self._on_subtracted)
 
     def _follow(self) -> None:
         """Bind the key and follow the layers; a dock that was closed may be opened again."""

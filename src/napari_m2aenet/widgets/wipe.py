@@ -45,12 +45,13 @@ class Wipe(QObject):
 
     def start(self, shown: Restored, line: Line, cut: int) -> None:
         """Show the line over a photo, or over another one than before."""
-        if self._shown is None:
+        is_new = self._shown is None
+        if is_new:
             self._viewer.mouse_drag_callbacks.append(self._on_drag)
             self._viewer.mouse_move_callbacks.append(self._on_hover)
             camera_of(self._viewer).events.zoom.connect(self._draw_line)
         self._shown, self._line, self._cut = shown, line, cut
-        for layer in (self._photo, self._restored):
+        for layer in (self._photo, self._restored) if is_new else ():
             if layer is not None:
                 layer.visible = True
         self._draw(is_moving=False)
