@@ -33,8 +33,8 @@ _BEHIND, _IN_FRONT = 0.25, 0.75
 class MovingTile(NamedTuple):
     """A part of the photo, `box`, with all that moves in it or into it.
 
-    source: the box and as much around it as pixels can come from. moving (1, 1, h, w) is 1 where they move,
-    displacements (N, 1, 2, h, w) float32 say where to, (y, x) in pixels from mid-exposure; both are of the source.
+    source: the box and as much around it as pixels can come from. moving (h, w) bool: which of the source's pixels
+    move. displacements (K, N, 2) float32: where each of them is at N instants, (y, x) in pixels from mid-exposure.
     """
 
     box: Box
@@ -53,7 +53,10 @@ class MovingTile(NamedTuple):
 
         still: what is seen at mid-exposure, of `still`. Where the share is 0 this is seen unchanged.
         """
-        moved = splat(torch.cat([still * self.moving, self.moving.to(still.dtype)], dim=1), self.displacements[instant])
+        gate = self.moving.to(still.dtype)[None, None]
+        displacement = torch.zeros(1, *self.moving.shape, 2)
+        displacement[0, self.moving] = self.displacements[:, instant]
+        moved = splat(torch.cat([still * gate, gate], dim=1), displacement.permute(0, 3, 1, 2))
         values, weight = moved[0].split([still.shape[1], 1], dim=1)
         share = ((weight - _BEHIND) / (_IN_FRONT - _BEHIND)).clamp(0, 1)
         seen = torch.lerp(still, values / weight.clamp_min(_BEHIND), share)
@@ -67,7 +70,8 @@ class MovingTile(NamedTuple):
 class MovingTiles(Sequence[MovingTile]):
     """The tiles that hold all that moves in a result, at `instants` even instants; each is made when it is asked for.
 
-    They do not overlap. A tile takes some 100 MB where displacements are short against its side, 512 pixels.
+    They do not overlap. A tile takes some 100 MB where displacements are short against its side, 512 pixels, and more
+    where they are long, as it then needs more of the photo around it.
 
     Raises InputError where the network found no motion, or fewer than two instants are asked for.
     """
@@ -109,13 +113,9 @@ class MovingTiles(Sequence[MovingTile]):
     def _tile(self, box: Box) -> MovingTile:
         source = self._grown(box)
         moving = self._result.mask[_where(source)]
-        points = np.argwhere(moving)
-        displacements = np.zeros((self._instants, 1, 2, *moving.shape), np.float32)
-        if len(points):
-            found = self._result.analysis.trajectory_at(points + np.array(source[:2]), self._instants)
-            displacements[:, 0, :, points[:, 0], points[:, 1]] = found
-        gate = torch.from_numpy(moving.astype(np.float32))[None, None]
-        return MovingTile(box, source, gate, torch.from_numpy(displacements))
+        points = np.argwhere(moving) + np.array(source[:2])
+        displacements = self._result.analysis.trajectory_at(points, self._instants)
+        return MovingTile(box, source, torch.from_numpy(moving), torch.from_numpy(displacements))
 
     def _grown(self, box: Box) -> Box:
         """The box and what is in reach around it."""
