@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -11,6 +13,7 @@ from qtpy.QtCore import QEvent, QPoint, QPointF, Qt
 from qtpy.QtGui import QMouseEvent
 from qtpy.QtWidgets import QApplication
 
+from m2aenet_core import Analysis, Deblurrer, DeblurResult, M2AENet
 from napari_m2aenet.layer_data import Role
 from napari_m2aenet.mask_choice import MaskSource
 from napari_m2aenet.models import OpenDeblurrer
@@ -201,6 +204,43 @@ def test_a_stroke_restores_what_it_touches_and_leaves_the_rest_bit_for_bit(
     np.testing.assert_array_equal(restored_shown(widget)[:, 200:480], wide[:, 200:480])
     record = made(widget, Role.RESTORED).metadata["m2aenet"]
     assert record["mask"]["source"] == "painted"
+
+
+def test_a_stroke_at_a_large_region_shows_while_the_region_is_still_being_restored(
+    viewer: Any, model: M2AENet, qtbot: Any
+) -> None:
+    wide = np.random.default_rng(3).integers(0, 256, (160, 640, 3)).astype(np.uint8)
+    is_held = threading.Event()
+
+    class HeldDeblurrer(Deblurrer):
+        def restore(self, analysis: Analysis, *rest: Any, progress: Any = None, **keywords: Any) -> DeblurResult:
+            while is_held.is_set() and keywords.get("previous") is not None:
+                progress(0, 1)
+                time.sleep(0.01)
+            return super().restore(analysis, *rest, progress=progress, **keywords)
+
+    widget = restored_in(viewer, lambda name, device: HeldDeblurrer(model, device="cpu"), wide, qtbot, threshold=1.0)
+    layer = made(widget, Role.MASK)
+    large = np.zeros(wide.shape[:2], np.uint8)
+    large[20:140, 20:500] = 1
+    layer.data = large
+    qtbot.waitUntil(lambda: widget.session.restorations_done == 2, timeout=RUN_MS)
+    settle(widget, qtbot)
+    before = restored_shown(widget)
+    is_held.set()
+    qtbot.mouseClick(tab(widget).paint_button, LEFT)
+    layer.brush_size = 20
+    drag(viewer, [(70, 510), (72, 512)])
+    qtbot.waitUntil(lambda: (restored_shown(widget) != before).any(), timeout=RUN_MS)
+    assert widget.session.restorations_done == 2
+    changed = (restored_shown(widget) != before).any(axis=2)
+    assert changed[65:75, 505:515].any()
+    assert not changed[:, :470].any()
+    np.testing.assert_array_equal(widget.session.restored.result.restored, before)
+    is_held.clear()
+    settle(widget, qtbot)
+    np.testing.assert_array_equal(restored_shown(widget), widget.session.restored.result.restored)
+    assert widget.session.restored.result.mask[70, 510]
 
 
 def test_strokes_and_thresholds_are_undone_and_redone_alike(
