@@ -58,7 +58,6 @@ class BatchPanel(Panel):
         self.status = QLabel()
         self.status.setWordWrap(True)
         self.status.setAlignment(Qt.AlignmentFlag.AlignTop)
-        self.status.setMinimumHeight(2 * self.status.fontMetrics().lineSpacing())  # a longer sentence moves nothing
         self.log = QPlainTextEdit()
         self.log.setReadOnly(True)
         self.log.setMaximumBlockCount(_LOG_LINES)
@@ -70,6 +69,7 @@ class BatchPanel(Panel):
         self._connect()
         self._show_frames()
         self._show_busy()
+        self._say("")
 
     # -- what a person does ---------------------------------------------------------------------------------------
 
@@ -103,7 +103,7 @@ class BatchPanel(Panel):
         """Stop the batch; what arrived stays."""
         if self.runner.job is not None:
             self.runner.job.cancel()
-            self.status.setText("Stopping …")
+            self._say("Stopping …")
             self.cancel_button.setEnabled(False)
 
     # -- what the window tells ------------------------------------------------------------------------------------
@@ -143,7 +143,7 @@ class BatchPanel(Panel):
 
     def _start(self, job: FramesJob | FolderJob) -> None:
         self.log.clear()
-        self.status.setText(f"{str(job).capitalize()} …")
+        self._say(f"{str(job).capitalize()} …")
         self.bar.setRange(0, 0)
         self.runner.start(job)
         self._show_busy()
@@ -178,7 +178,7 @@ class BatchPanel(Panel):
                 self._finish_frames(job)
             else:
                 self._take_lines(job)
-                self.status.setText(job.summary())
+                self._say(job.summary())
         except Exception as error:
             self._fail(error)
         if job.error is not None and not job.is_cancelled:
@@ -189,13 +189,19 @@ class BatchPanel(Panel):
         layers, self._layers = self._layers, None
         if layers is not None:
             layers.finish()
-            self.status.setText(layers.results.summary(is_complete=job.value is not None))
+            self._say(layers.results.summary(is_complete=job.value is not None))
 
     # -- what is shown --------------------------------------------------------------------------------------------
 
+    def _say(self, text: str) -> None:
+        """Show a sentence. There is always room for two lines, so that the next one moves nothing."""
+        self.status.setText(text)
+        lines_px = 2 * self.status.fontMetrics().lineSpacing()
+        self.status.setMinimumHeight(max(lines_px, self.status.heightForWidth(self.status.width())))
+
     def _fail(self, error: Exception) -> None:
         text = sentence(error)
-        self.status.setText(f"⚠ {text}")
+        self._say(f"⚠ {text}")
         notify(error, text)
 
     def _show_frames(self) -> None:
