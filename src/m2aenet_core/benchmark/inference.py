@@ -129,7 +129,7 @@ def benchmark_inference(config: InferenceBenchmarkConfig) -> Measured:
     for share in config.areas:
         height, width = (round(side * math.sqrt(share)) for side in (config.height, config.width))
         areas += bench.measure(height, width, config.densities[:1], ("adaptive",), ())
-    shares = {
+    shares = {EAGER: bench.eager_shares(config.height, config.width)} | {
         f"{form} {density:.0%}": bench.shares(config.height, config.width, form, density)
         for form in config.forms
         for density in config.densities
@@ -186,6 +186,12 @@ class _Bench:
         work = self._work(photo, self._deblurrer.analyze(photo), form, region_mask(height, width, density))
         work()
         return time_shares(self._deblurrer.model, work)
+
+    def eager_shares(self, height: int, width: int) -> dict[str, float]:
+        """Give the share of each part in NAFNet's time."""
+        eager = as_released(self._nafnet)
+        image = torch.rand(1, 3, height, width, device=self._device)
+        return time_shares(eager, self._computing(lambda: eager(image)))
 
     def _nafnets(self, height: int, width: int, against: tuple[str, ...]) -> dict[str, Callable[[], object]]:
         size = round_up(height, self._nafnet.size_multiple), round_up(width, self._nafnet.size_multiple)

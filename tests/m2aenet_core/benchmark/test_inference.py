@@ -56,10 +56,12 @@ def test_every_form_is_measured_shown_written_and_drawn(tmp_path: Path, capsys: 
 
 def test_the_parts_of_the_time_make_up_the_whole() -> None:
     config = InferenceBenchmarkConfig(64, 96, (0.5,), ("exact",), (), 4, (1, 1, 1, 1), 1, device="cpu")
-    (shares,) = benchmark_inference(config).shares.values()
-    assert sum(shares.values()) == pytest.approx(1, abs=1e-6)
-    assert shares["encoder 4"] > 0
-    assert shares["mask and motion"] > 0
+    by_way = benchmark_inference(config).shares
+    assert list(by_way) == [EAGER, "exact 50%"]
+    for shares in by_way.values():
+        assert sum(shares.values()) == pytest.approx(1, abs=1e-6)
+        assert shares["encoder 4"] > 0
+    assert by_way["exact 50%"]["mask and motion"] > 0
 
 
 def test_timing_the_parts_leaves_nothing_behind(nafnet: NAFNet) -> None:
