@@ -9,6 +9,8 @@ from qtpy.QtWidgets import QSizePolicy, QWidget
 
 LOSS_COLOUR, VALIDATION_COLOUR = "#ff9d3b", "#00b5dd"
 _MARGIN, _HEIGHT = 6, 120
+_MOST_POINTS = 40
+"""Validations are few, so each is marked, up to so many."""
 
 
 class CurvePlot(QWidget):
@@ -47,7 +49,7 @@ class CurvePlot(QWidget):
             side = Qt.AlignmentFlag.AlignLeft if is_left else Qt.AlignmentFlag.AlignRight
             painter.setPen(QColor(colour))
             if len(curve[0]):
-                self._draw(painter, frame, curve, (low, high), last)
+                self._draw(painter, frame, curve, (low, high), last, with_points=not is_left)
                 name = f"{name} {_range_text(low, high)}"
             painter.drawText(
                 QRectF(self.rect()).adjusted(_MARGIN, 0, -_MARGIN, 0), side | Qt.AlignmentFlag.AlignTop, name
@@ -60,7 +62,13 @@ class CurvePlot(QWidget):
 
     @staticmethod
     def _draw(
-        painter: QPainter, frame: QRectF, curve: tuple[Any, Any], limits: tuple[float, float], last: float
+        painter: QPainter,
+        frame: QRectF,
+        curve: tuple[Any, Any],
+        limits: tuple[float, float],
+        last: float,
+        *,
+        with_points: bool,
     ) -> None:
         low, high = limits
         x = frame.left() + np.asarray(curve[0]) / last * frame.width()
@@ -68,7 +76,7 @@ class CurvePlot(QWidget):
         points = [QPointF(float(a), float(b)) for a, b in zip(x, y, strict=True) if np.isfinite(b)]
         painter.setPen(QPen(painter.pen().color(), 1.6))
         painter.drawPolyline(QPolygonF(points))
-        if len(points) <= 40:
+        if with_points and len(points) <= _MOST_POINTS:
             for point in points:
                 painter.drawEllipse(point, 2, 2)
 
