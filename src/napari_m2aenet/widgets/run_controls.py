@@ -5,6 +5,8 @@ from qtpy.QtWidgets import QHBoxLayout, QLabel, QProgressBar, QPushButton, QSize
 
 from napari_m2aenet.session import Status
 
+_LINES = 4
+
 
 class RunControls(QWidget):
     """`run_requested()` and `cancel_requested()` from the buttons; the rest shows what it is told."""
@@ -58,6 +60,8 @@ class StatusLine(QLabel):
         self.setTextFormat(Qt.TextFormat.PlainText)
         self.setAlignment(Qt.AlignmentFlag.AlignTop | Qt.AlignmentFlag.AlignLeft)
         self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.MinimumExpanding)
+        # room for a usual sentence at the usual width: the tabs below must not jump when it changes
+        self.setMinimumHeight(_LINES * self.fontMetrics().lineSpacing())
 
     def show_status(self, status: Status) -> None:
         """Show the sentence."""
