@@ -23,6 +23,7 @@ LAYERS = (
         "m2aenet_core.cli",  # it finds the commands by their names, when one is chosen
         "m2aenet_core.device",
         "m2aenet_core.exif",
+        "m2aenet_core.hardware",
         "m2aenet_core.machine",
         "m2aenet_core.onnx_file",
         "m2aenet_core.ops",
