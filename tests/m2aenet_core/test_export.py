@@ -36,6 +36,7 @@ Randomise = Callable[[nn.Module], None]
 
 SIZES = [(1, 1, 1), (3, 3, 2), (1, 16, 8), (2, 33, 54), (1, 64, 31)]
 FORMS: dict[str, dict[str, Any]] = {
+    "local attention": {"attention": "local"},
     "fourth": {},
     "masked everywhere": {"mask_positions": (1, 2, 3), "predictor": "dynamicvit"},
     "without mask": {"use_mask": False, "trajectory": "linear"},

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from m2aenet_core.ops.fused import NORM_EPS, Affine, runs_fused
+from m2aenet_core.ops.local_means import local_means, spread
 
 
 class LayerNorm2d(nn.Module):
@@ -29,17 +32,43 @@ class LayerNorm2d(nn.Module):
         return self.weight, self.bias
 
 
+Attention = Literal["frame", "local"]
+"""What the attention takes its means over: the whole frame, as the papers do, or the surroundings of each place."""
+
+# a window of five cells of 48 pixels is about as large as the crops that networks learn from
+_CELL_PX = 48
+
+
 class ChannelAttention(nn.Module):
-    """Simplified channel attention: scale each channel by a 1x1 convolution of the global means."""
+    """Simplified channel attention: scale each channel by a 1x1 convolution of its means.
+
+    cell: side in pixels of the cells that local means are made of, or 0 for means over the frame.
+    """
 
     def __init__(self, channels: int) -> None:
         super().__init__()
         self.mix = nn.Conv2d(channels, channels, 1)
+        self.cell = 0
 
     def forward(self, features: Tensor) -> Tensor:
         """Attend over (B, C, H, W)."""
-        scale: Tensor = self.mix(features.mean(dim=(2, 3), keepdim=True))
+        scale = self.scale(features)
+        if self.cell:
+            scale = spread(scale, self.cell, (features.shape[-2], features.shape[-1]))
         return features * scale
+
+    def scale(self, features: Tensor) -> Tensor:
+        """Give the scale of each channel (B, C, 1, 1), or of each channel in each cell (B, C, h, w)."""
+        means = local_means(features, self.cell) if self.cell else features.mean(dim=(2, 3), keepdim=True)
+        scale: Tensor = self.mix(means)
+        return scale
+
+
+def attend_locally(stage: nn.Module, scale: int) -> None:
+    """Let the attention of all blocks of a stage at a scale take its means over the surroundings of each place."""
+    for module in stage.modules():
+        if isinstance(module, ChannelAttention):
+            module.cell = _CELL_PX >> scale
 
 
 def affine(layer: nn.Conv2d) -> Affine:

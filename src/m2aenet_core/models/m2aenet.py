@@ -25,7 +25,7 @@ from m2aenet_core.models.mask_predictor import (
     threshold_mask,
 )
 from m2aenet_core.models.motion_analyzer import MotionAnalyzer
-from m2aenet_core.models.nafnet import FUSED_LIVE_VALUES, LIVE_VALUES, NAFNet, nafblocks
+from m2aenet_core.models.nafnet import FUSED_LIVE_VALUES, LIVE_VALUES, NAFNet, attend_locally_at_scales, nafblocks
 from m2aenet_core.models.network import Decision, Encoded, Network, NetworkOutput, Restored
 from m2aenet_core.models.trajectory import Motion
 from m2aenet_core.models.trajectory_conv import trajectory_taps
@@ -84,6 +84,8 @@ class M2AENet(Network):
             for c, count in zip(channels[-2::-1], config.decoder_blocks, strict=True)
         )
         self.ending = nn.Conv2d(config.width, 3, 3, padding=1)
+        if config.attention == "local":
+            attend_locally_at_scales(self.encoders, self.middle, self.decoders)
         # the network begins as the identity: restored = blur + 0
         nn.init.zeros_(self.ending.weight)
         assert self.ending.bias is not None
@@ -103,6 +105,7 @@ class M2AENet(Network):
             encoder_blocks=size.encoder_blocks,
             middle_blocks=size.middle_blocks,
             decoder_blocks=size.decoder_blocks,
+            attention=size.attention,
         )
         network = cls(config)
         state = network.state_dict()

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from m2aenet_core.errors import InputError
+from m2aenet_core.models.layers import Attention
 from m2aenet_core.models.m2as_block import MASK_POSITIONS
 from m2aenet_core.models.mask_predictor import PredictorForm
 from m2aenet_core.models.nafnet import check_blocks
@@ -44,6 +45,8 @@ class M2AENetConfig:
     """Taps of the motion-aware convolution (N1), the square of an odd number."""
     temperature: float = 1.0
     """Temperature of the Gumbel-Softmax that draws masks in training."""
+    attention: Attention = "frame"
+    """What the attention takes its means over: the whole frame (the papers), or the surroundings of each place."""
     threshold: float = 0.5
     """Probability above which a pixel counts as blurred where none is given (epsilon)."""
 

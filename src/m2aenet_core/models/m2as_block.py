@@ -14,7 +14,6 @@ from m2aenet_core.models.trajectory import Motion
 from m2aenet_core.models.trajectory_conv import TrajectoryConv
 from m2aenet_core.ops.fused import (
     add_first_half,
-    add_halves,
     add_second_half,
     gated_convolution_at,
     pixel_rows,
@@ -78,15 +77,14 @@ class M2ASBlock(NAFBlock):
         """Give the same in passes, for inference on a CPU."""
         batch, channels, height, width = features.shape
         gated = self._gated_guided(features, guide)
-        expand, halves = affine(self.expand2), list(zip(pixel_rows(features), gated.flatten(1, 2), strict=True))
         if self.trajectory_conv is None:
-            for rows, out in halves:
-                add_halves(rows, out, self._projected1(out), self.norm2.affine, expand, self._projected2())
+            self._add_halves(features, gated)
             return gated.permute(0, 3, 1, 2)
         assert guide.taps is not None
         expanded = features.new_empty(batch, height * width, 2 * channels)
-        for (rows, out), begun in zip(halves, expanded, strict=True):
-            add_first_half(rows, out, self._projected1(out), self.norm2.affine, expand, begun)
+        images = pixel_rows(features), gated.flatten(1, 2), self._attended(gated), expanded
+        for rows, out, projected, begun in zip(*images, strict=True):
+            add_first_half(rows, out, projected, self.norm2.affine, affine(self.expand2), begun)
         convolved = self.trajectory_conv.passes(expanded.flatten(0, 1), guide.taps)
         add_second_half(gated.view(-1, channels), convolved, self._projected2())
         return gated.permute(0, 3, 1, 2)

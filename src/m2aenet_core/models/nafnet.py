@@ -10,10 +10,19 @@ from torch import Tensor, nn
 
 from m2aenet_core.errors import InputError
 from m2aenet_core.models.layer_macs import block_macs, down_macs, edge_macs, up_macs
-from m2aenet_core.models.layers import ChannelAttention, LayerNorm2d, Upsample, affine, downsample
+from m2aenet_core.models.layers import (
+    Attention,
+    ChannelAttention,
+    LayerNorm2d,
+    Upsample,
+    affine,
+    attend_locally,
+    downsample,
+)
 from m2aenet_core.models.network import Decision, Encoded, Network, Restored
-from m2aenet_core.ops.fused import Affine, add_halves, attended, gated_convolution, pixel_rows, runs_fused, scaled
+from m2aenet_core.ops.fused import Affine, add_halves, gated_convolution, pixel_rows, runs_fused, scaled
 from m2aenet_core.ops.gates import simple_gate
+from m2aenet_core.ops.local_means import scale_rows
 from m2aenet_core.ops.padding import pad_to_multiple
 
 # float32 values alive at once per pixel and channel of width: 11 to 13.5 measured over a whole run, and room
@@ -52,19 +61,35 @@ class NAFBlock(nn.Module):
 
     def _in_passes(self, features: Tensor) -> Tensor:
         gated = self._gated_fused(features)
-        second = self.norm2.affine, affine(self.expand2), self._projected2()
-        for rows, out in zip(pixel_rows(features), gated.flatten(1, 2), strict=True):
-            add_halves(rows, out, self._projected1(out), *second)
+        self._add_halves(features, gated)
         return gated.permute(0, 3, 1, 2)
+
+    def _add_halves(self, features: Tensor, gated: Tensor) -> None:
+        """Add both halves to the features (B, C, H, W), into their gate (B, H, W, C)."""
+        second = self.norm2.affine, affine(self.expand2), self._projected2()
+        for rows, out, projected in zip(pixel_rows(features), gated.flatten(1, 2), self._attended(gated), strict=True):
+            add_halves(rows, out, projected, *second)
 
     def _gated_fused(self, features: Tensor) -> Tensor:
         """Give the gate of the first half, (B, H, W, C)."""
         kernel = self.depthwise.weight, self.depthwise.bias
         return gated_convolution(features, self.norm1.affine, affine(self.expand1), kernel)  # type: ignore[arg-type]
 
-    def _projected1(self, gated: Tensor) -> Affine:
-        """Give the 1x1 of the first half with the attention of one image (N, C) and beta in it."""
-        return attended(affine(self.project1), gated, affine(self.attention.mix), self.beta.flatten())
+    def _attended(self, gated: Tensor) -> list[Affine]:
+        """Give the 1x1 of the first half for each image of (B, H, W, C), with beta and the frame's attention in it.
+
+        Local attention cannot be part of the weights: it is multiplied into `gated`.
+        """
+        scale, beta, project = (
+            self.attention.scale(gated.permute(0, 3, 1, 2)),
+            self.beta.flatten(),
+            affine(self.project1),
+        )
+        if not self.attention.cell:
+            return [scaled(project, beta, inputs=each.flatten()) for each in scale]
+        for image, coarse in zip(gated, scale.unsqueeze(1), strict=True):
+            scale_rows(image, coarse, self.attention.cell)
+        return [scaled(project, beta)] * len(gated)
 
     def _projected2(self) -> Affine:
         return scaled(affine(self.project2), self.gamma.flatten())
@@ -73,6 +98,14 @@ class NAFBlock(nn.Module):
 def nafblocks(channels: int, count: int) -> nn.Sequential:
     """Give `count` blocks in a row."""
     return nn.Sequential(*(NAFBlock(channels) for _ in range(count)))
+
+
+def attend_locally_at_scales(encoders: nn.ModuleList, middle: nn.Module, decoders: nn.ModuleList) -> None:
+    """Let all blocks of a network take the means of their attention over the surroundings of each place."""
+    for scale, stage in enumerate((*encoders, middle)):
+        attend_locally(stage, scale)
+    for scale, stage in enumerate(reversed(decoders)):
+        attend_locally(stage, scale)
 
 
 def check_blocks(encoder_blocks: Sequence[int], decoder_blocks: Sequence[int]) -> None:
@@ -93,6 +126,8 @@ class NAFNetConfig:
     """Blocks at the lowest resolution."""
     decoder_blocks: tuple[int, ...] = (1, 1, 1, 1)
     """Blocks of each decoder stage, from the lowest resolution up."""
+    attention: Attention = "frame"
+    """What the attention takes its means over: the whole frame, or the surroundings of each place."""
 
 
 class NAFNet(Network):
@@ -111,10 +146,11 @@ class NAFNet(Network):
         encoder_blocks: Sequence[int] = (1, 1, 1, 28),
         middle_blocks: int = 1,
         decoder_blocks: Sequence[int] = (1, 1, 1, 1),
+        attention: Attention = "frame",
     ) -> None:
         super().__init__()
         check_blocks(encoder_blocks, decoder_blocks)
-        self.config = NAFNetConfig(width, tuple(encoder_blocks), middle_blocks, tuple(decoder_blocks))
+        self.config = NAFNetConfig(width, tuple(encoder_blocks), middle_blocks, tuple(decoder_blocks), attention)
         scales = len(encoder_blocks)
         channels = [width * 2**scale for scale in range(scales + 1)]
         self.size_multiple = self.cell_px = 2**scales
@@ -131,11 +167,14 @@ class NAFNet(Network):
             nafblocks(c, count) for c, count in zip(channels[-2::-1], decoder_blocks, strict=True)
         )
         self.ending = nn.Conv2d(width, 3, 3, padding=1)
+        if attention == "local":
+            attend_locally_at_scales(self.encoders, self.middle, self.decoders)
 
     @classmethod
     def from_config(cls, config: NAFNetConfig) -> NAFNet:
         """Give the network of a config."""
-        return cls(config.width, config.encoder_blocks, config.middle_blocks, config.decoder_blocks)
+        blocks = config.encoder_blocks, config.middle_blocks, config.decoder_blocks
+        return cls(config.width, *blocks, config.attention)
 
     def forward(self, blur: Tensor) -> Tensor:
         """Give the restored image."""

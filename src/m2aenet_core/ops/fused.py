@@ -87,18 +87,10 @@ def gated_convolution_at(features: Tensor, norm: Affine, expand: Affine, kernel:
     return gated.view(batch, height, width, channels)
 
 
-def attended(project: Affine, gated: Tensor, mix: Affine, scale: Tensor) -> Affine:
-    """Give the 1x1 (C, C) that weighs the channels of one image by their attention, projects and scales them.
-
-    gated (N, C), whose means decide the attention; mix: the attention's own 1x1; scale (C): beta.
-    """
-    attention = F.linear(gated.mean(dim=0), *mix)
-    return scaled((project[0] * attention, project[1]), scale)
-
-
-def scaled(layer: Affine, scale: Tensor) -> Affine:
-    """Give the 1x1 whose result is multiplied by a scale (C)."""
-    return layer[0] * scale.unsqueeze(1), layer[1] * scale
+def scaled(layer: Affine, outputs: Tensor, inputs: Tensor | None = None) -> Affine:
+    """Give the 1x1 (C, C) whose results, and whose inputs where given, are multiplied by a scale (C)."""
+    weight = layer[0] if inputs is None else layer[0] * inputs
+    return weight * outputs.unsqueeze(1), layer[1] * outputs
 
 
 def add_halves(rows: Tensor, gated: Tensor, project1: Affine, norm: Affine, expand: Affine, project2: Affine) -> Tensor:

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from m2aenet_core.data.sample import Batch
 from m2aenet_core.errors import InputError
 from m2aenet_core.losses import LossConfig, compute_losses
+from m2aenet_core.models.layers import ChannelAttention
 from m2aenet_core.models.m2aenet import M2AENet, M2AENetConfig
 from m2aenet_core.models.mask_predictor import blur_probability, threshold_mask
 from m2aenet_core.models.nafnet import NAFNet
@@ -32,6 +33,7 @@ FORMS = {
     "without motion": M2AENetConfig(use_motion=False, **SIZE),
     "every scale, without motion": M2AENetConfig.every_scale(use_motion=False, **SIZE),
     "without mask": M2AENetConfig(use_mask=False, **SIZE),
+    "local attention": M2AENetConfig(attention="local", **SIZE),
     "every scale, without mask": M2AENetConfig.every_scale(use_mask=False, **SIZE),
 }
 forms = pytest.mark.parametrize("config", FORMS.values(), ids=FORMS.keys())
@@ -83,7 +85,7 @@ def test_a_trained_nafnet_goes_on_as_m2aenet_with_the_same_output(
     config: M2AENetConfig, randomise: Callable[[nn.Module], None]
 ) -> None:
     """Centre-tap kernels, zero displacement, full mask."""
-    nafnet, blur = NAFNet(**SIZE).eval(), torch.rand(2, 3, 37, 50)
+    nafnet, blur = NAFNet(**SIZE, attention=config.attention).eval(), torch.rand(2, 3, 37, 50)
     randomise(nafnet)
     network = M2AENet.from_nafnet(nafnet, replace(config, width=64))
     assert network.config == config
@@ -355,3 +357,15 @@ WRONG = {
 def test_configs_that_make_no_network_are_refused(sentence: str, values: dict[str, object]) -> None:
     with pytest.raises(InputError, match=sentence):
         M2AENetConfig(**values)
+
+
+def test_local_attention_reaches_every_block_at_its_scale() -> None:
+    def cells(network: nn.Module) -> list[int]:
+        return [module.cell for module in network.modules() if isinstance(module, ChannelAttention)]
+
+    local = M2AENet(M2AENetConfig(attention="local", **SIZE))
+    nafnet = NAFNet(*SIZE.values(), attention="local")  # type: ignore[arg-type]
+    for network in (local, nafnet, M2AENet.from_nafnet(nafnet)):
+        assert sorted(cells(network)) == sorted([48, 24, 12, 6, 6, 3, 6, 12, 24, 48])
+        assert network.encoders[0][0].attention.cell == network.decoders[-1][0].attention.cell == 48
+    assert set(cells(M2AENet(M2AENetConfig(**SIZE)))) == {0}

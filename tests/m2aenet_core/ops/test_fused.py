@@ -40,6 +40,14 @@ def test_a_block_in_pieces_of_any_size_is_the_block(
     assert_same(drawn(NAFBlock(size[1])), features_of(size))
 
 
+@pytest.mark.parametrize("size", [(1, 8, 3, 5), (2, 8, 31, 17)])
+@pytest.mark.parametrize("cell", [1, 4, 50])
+def test_a_block_with_local_attention_in_passes_is_the_block(size: tuple[int, int, int, int], cell: int) -> None:
+    block = drawn(NAFBlock(8))
+    block.attention.cell = cell
+    assert_same(block, features_of(size))
+
+
 def test_features_in_another_memory_format_give_the_same() -> None:
     block, features = drawn(NAFBlock(8)), torch.randn(2, 8, 9, 11)
     with torch.inference_mode():
