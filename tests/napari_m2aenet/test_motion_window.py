@@ -168,6 +168,11 @@ def test_zooming_in_shows_closer_curves_within_the_budget(
     margin = 0.3 * max(bottom - top, right - left) + 40
     assert (starts > (top - margin, left - margin)).all()
     assert (starts < (bottom + margin, right + margin)).all()
+    window.click(window.tab.closer)  # off: those of the whole photo again
+    np.testing.assert_array_equal(near.data, window.widget.session.restored.curves.segments)
+    assert near.edge_width == pytest.approx(max(np.shape(photo)[:2]) * 6 / 400)
+    window.click(window.tab.closer)
+    assert gap() < far
     camera_of(viewer).zoom /= 6
     window.until(lambda: gap() == far)
 

@@ -73,15 +73,19 @@ class MotionLayers:
             if layer is not None:
                 layer.size = screen_px * self._px_per_screen_px(source)
 
-    def show_curves(self, analyzed: Analyzed, curves: Curves, view: PhotoView) -> None:
-        """Show other curves in the layer of the trajectories, as wide on the screen as before."""
+    def show_curves(self, analyzed: Analyzed, curves: Curves, width_px: float | None = None) -> None:
+        """Show other curves in the layer of the trajectories.
+
+        width_px: in pixels of the photo, by default that of a run; a width that a person chose stays.
+        """
         source = analyzed.source
         layer = self._layers.find(Role.TRAJECTORIES, source.key)
         if layer is None:
             return
         new = trajectories_layer(source, analyzed.analysis.blur_probability.shape, curves)
-        if layer.edge_width in (self._curve_width, new.keywords["edge_width"]):  # else a person chose it
-            self._curve_width = layer.edge_width = view.curve_width_px
+        usual = new.keywords["edge_width"]
+        if layer.edge_width in (self._curve_width, usual):
+            self._curve_width = layer.edge_width = usual if width_px is None else width_px
         self._layers.show(new, source.key)
 
     def remove(self, role: MotionRole, source: Source) -> None:

@@ -144,7 +144,14 @@ class MotionPanel(Panel):
         grid = curve_grid(view, mask)
         if grid != self._shown_grid:
             self._shown_grid = grid
-            self.layers.show_curves(analyzed, seen_curves(analyzed.analysis, mask, grid), view)
+            self.layers.show_curves(analyzed, seen_curves(analyzed.analysis, mask, grid), view.curve_width_px)
+
+    def _on_closer_toggled(self, is_on: bool) -> None:
+        analyzed, restored = self.session.analyzed, self.session.restored
+        if not is_on and analyzed is not None and self._shown_grid is not None:
+            self._shown_grid = None
+            self.layers.show_curves(analyzed, analyzed.curves if restored is None else restored.curves)
+        self._show_curves()
 
     # -- film and trust -------------------------------------------------------------------------------------------
 
@@ -255,7 +262,7 @@ class MotionPanel(Panel):
 
     def _connect(self) -> None:
         self.colours.switched.connect(self._switch_colours)
-        self.closer.toggled.connect(lambda _is_on: self._show_curves())
+        self.closer.toggled.connect(self._on_closer_toggled)
         self.view.changed.connect(self._on_view_changed)
         self.film.make_requested.connect(self._make_film)
         self.film.cancel_requested.connect(lambda: self._cancel(self.filmer))
