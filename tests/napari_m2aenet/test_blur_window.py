@@ -366,8 +366,9 @@ def test_the_mask_of_another_layer_is_taken_and_followed(
     np.testing.assert_array_equal(mask_shown(widget), truth > 0)
     np.testing.assert_array_equal(widget.session.restored.result.mask, truth > 0)
     assert widget.session.restored.record["mask"]["layer"] == "truth"
-    labels.fill((0, 0), 2)
+    qtbot.wait(500)  # what choosing the layer has drawn is over
     done = widget.session.restorations_done
+    labels.fill((0, 0), 2)
     qtbot.waitUntil(lambda: widget.session.restorations_done > done, timeout=RUN_MS)
     settle(widget, qtbot)
     assert widget.session.restored.result.mask.all()

@@ -57,17 +57,19 @@ class MaskControl(QObject):
         analyzed = self._session.analyzed
         if analyzed is None:
             return
+        is_moving = self._slider.value != self._session.choice.threshold
+        if is_moving and self.preview(self._slider.value):
+            return
         mask = self._session.mask()
         if mask is not None:
             self.layer.show(analyzed.source, mask)
-        if self._slider.value != self._session.choice.threshold:
-            self.preview(self._slider.value)
 
-    def preview(self, threshold: float) -> None:
-        """Show the mask at a threshold that moves."""
+    def preview(self, threshold: float) -> bool:
+        """Show the mask at a threshold that moves; False where there is no layer to show it in."""
         analyzed = self._session.analyzed
-        if analyzed is not None:
-            self.layer.preview(analyzed.source.key, self.levels(analyzed.levels), threshold)
+        if analyzed is None:
+            return False
+        return self.layer.preview(analyzed.source.key, self.levels(analyzed.levels), threshold)
 
     def levels(self, levels: BlurLevels) -> BlurLevels:
         """Return the levels inside the selection, kept until either changes."""
@@ -245,10 +247,12 @@ class MaskControl(QObject):
         if layer is self._followed or is_same(layer, self._followed):
             return
         if self._followed is not None:
-            self._followed.events.set_data.disconnect(self._on_followed_drawn)
+            for event in _drawn(self._followed):
+                event.disconnect(self._on_followed_drawn)
         self._followed = layer
         if layer is not None:
-            layer.events.set_data.connect(self._on_followed_drawn)
+            for event in _drawn(layer):
+                event.connect(self._on_followed_drawn)
 
     def _on_followed_drawn(self, event: object = None) -> None:
         self._reread.throttle()
@@ -256,6 +260,12 @@ class MaskControl(QObject):
     def _read_followed(self) -> None:
         if self._followed is not None and self._followed in self._viewer.layers:
             self.take_layer(self._followed)
+
+
+def _drawn(layer: Any) -> list[Any]:
+    """The events of a layer whose contents may have changed; strokes on labels have one of their own."""
+    strokes = [layer.events.labels_update] if hasattr(layer.events, "labels_update") else []
+    return [layer.events.set_data, *strokes]
 
 
 def _binding(key: int) -> object:

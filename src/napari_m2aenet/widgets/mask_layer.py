@@ -64,15 +64,15 @@ class MaskLayer(QObject):
         self._ours = self._watched.data
         self._shown = mask
 
-    def preview(self, key: Hashable, levels: BlurLevels, threshold: float) -> None:
-        """Show the mask at a threshold while it moves; nothing where a person deleted the layer.
+    def preview(self, key: Hashable, levels: BlurLevels, threshold: float) -> bool:
+        """Show the mask at a threshold while it moves; False where there is no layer, or one of another photo's size.
 
         The very array of the layer is overwritten, one byte a pixel: for twelve megapixels a new one takes twice as
         long to make and to take over.
         """
         layer = self._layers.find(Role.MASK, key)
         if layer is None or layer.data.size != levels.levels.size:
-            return
+            return False
         self._shown = None
         if layer.data is self._ours:
             levels.mask(threshold, out=self._ours.view(np.bool_).reshape(levels.levels.shape))
@@ -80,6 +80,7 @@ class MaskLayer(QObject):
         else:
             self._ours = levels.mask(threshold).view(np.uint8).reshape(layer.data.shape)
             layer.data = self._ours
+        return True
 
     def leave(self) -> None:
         """Watch no layer any more."""

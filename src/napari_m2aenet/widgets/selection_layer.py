@@ -42,6 +42,7 @@ class SelectionLayer(QObject):
         self._layer: Any = None
         self._shape = (0, 0)
         self._shown: np.ndarray | None = None
+        self._source: Source | None = None
         self._tool: SelectionTool | None = None
         self._drawing: np.ndarray | None = None
         self._is_dragging = False
@@ -66,10 +67,13 @@ class SelectionLayer(QObject):
         """Show a selection (H, W) bool on a photo; without a pixel it waits for a drag."""
         self._shape = (selection.shape[0], selection.shape[1])
         data = selection.astype(np.uint8).reshape((1,) * len(source.placement.frame) + self._shape)
-        layer = self.layer
-        self._shown = None
+        layer, shown = self.layer, self._shown
+        if layer is not None and source is self._source and shown is not None and np.array_equal(shown, selection):
+            return
+        self._shown, self._source = None, source
         if layer is None or layer.metadata[TAG]["source"] != str(source.key) or layer.data.shape != data.shape:
             self.remove()
+            self._source = source
             layer = self._layer = self._add(source, data)
         else:
             layer.data = data
@@ -79,7 +83,7 @@ class SelectionLayer(QObject):
 
     def remove(self) -> None:
         """Take the layer out of the viewer."""
-        layer, self._layer, self._shown = self._layer, None, None
+        layer, self._layer, self._shown, self._source = self._layer, None, None, None
         self.use(None)
         self._look_again.cancel()
         if layer is None:
