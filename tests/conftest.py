@@ -6,12 +6,19 @@ import os
 import signal
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
+
+# where several Qt bindings are installed, pytest-qt would take another one than napari does
+with suppress(ImportError):
+    from qtpy import API
+
+    os.environ.setdefault("PYTEST_QT_API", API)
 
 
 def has_display() -> bool:
