@@ -52,7 +52,7 @@ class InferenceBenchmarkConfig:
     forms: tuple[str, ...] = FORMS
     """adaptive, exact: analyze and restore; again: restore with another mask what was analyzed, adaptive."""
     against: tuple[str, ...] = ()
-    """Other runtimes to run NAFNet on, beside torch: onnxruntime, openvino."""
+    """Other runtimes to run NAFNet on, beside torch: onnxruntime, openvino; one or both, with a comma between."""
     channels: int = 32
     """Channels at full resolution, of both networks."""
     encoder_blocks: tuple[int, ...] = (1, 1, 1, 28)
@@ -124,7 +124,8 @@ def benchmark_inference(config: InferenceBenchmarkConfig) -> Measured:
     if config.rounds < 1:
         raise InputError(f"{config.rounds} rounds measure nothing; give 1 or more")
     bench = _Bench(config)
-    table = bench.measure(config.height, config.width, config.densities, config.forms, config.against)
+    against = tuple(name for names in config.against for name in names.split(","))
+    table = bench.measure(config.height, config.width, config.densities, config.forms, against)
     areas: list[InferenceMeasurement] = []
     for share in config.areas:
         height, width = (round(side * math.sqrt(share)) for side in (config.height, config.width))
@@ -165,7 +166,9 @@ class _Bench:
                 about[name] = form, density
                 works[name] = self._work(photo, analysis, form, region_mask(height, width, density))
         seconds = compare_times(works, self._config.rounds, self._device)
-        peaks = {name: peak_bytes(work, self._device) for name, work in works.items()}
+        # other runtimes keep what they took in the first round, so that there is nothing to see
+        own = [name for name in works if name not in map(_title, against)]
+        peaks = {name: peak_bytes(works[name], self._device) if name in own else math.nan for name in works}
         rows = []
         for index, name in enumerate(works):
             form, density = about.get(name, ("", math.nan))
@@ -207,7 +210,7 @@ class _Bench:
         works["NAFNet, ours"] = self._computing(lambda: self._nafnet(last))
         for name, run in rivals(against, eager, image).items():
             pixels = image.cpu().numpy()
-            works[f"NAFNet, {name}"] = lambda run=run, pixels=pixels: run(pixels)  # type: ignore[misc]
+            works[_title(name)] = lambda run=run, pixels=pixels: run(pixels)  # type: ignore[misc]
         return works
 
     def _computing(self, work: Callable[[], object]) -> Callable[[], object]:
@@ -238,6 +241,10 @@ class _Bench:
         result = self._deblurrer.restore(analysis, mask=mask, execution="adaptive" if form == "again" else form)
         covered = sum(piece.box.area for piece in result.pieces) / math.prod(analysis.padded_size)
         return result.macs + (0 if form == "again" else analysis.macs), covered
+
+
+def _title(runtime: str) -> str:
+    return f"NAFNet, {runtime}"
 
 
 def to_table(rows: Sequence[InferenceMeasurement]) -> str:

@@ -282,7 +282,8 @@ class M2AENet(Network):
     def restore_macs(self, height: int, width: int, masks: Sequence[Tensor] | None = None) -> int:
         """Give the convolution multiply-adds of `restore` at the padded size.
 
-        masks: those of each guided scale, or None for dense evaluation.
+        masks: those of each guided scale, or None for dense evaluation. Counted as pruned for any mask; where pruning
+        would not pay (`pruning_pays`), the blocks are computed densely instead.
         """
         return MacCounter(self.config, self.guided_scales, self.decides_along).restoration(height * width, masks or ())
 
