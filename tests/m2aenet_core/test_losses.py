@@ -12,6 +12,7 @@ from m2aenet_core.losses import (
     compute_losses,
     displacement_loss,
     fft_loss,
+    log_error_loss,
     mask_loss,
     reblur_loss,
     ssim_loss,
@@ -23,7 +24,7 @@ from m2aenet_core.ops.padding import centre_padding, corner_padding
 from m2aenet_core.ops.splat import reblur
 
 SIDE, CELL = 32, 8
-TERMS = ("l1", "ssim", "fft", "mask", "reblur", "total_variation", "displacement")
+TERMS = ("l1", "ssim", "fft", "log_error", "mask", "reblur", "total_variation", "displacement")
 ALL_ONE = LossConfig(**dict.fromkeys(TERMS, 1.0))
 
 
@@ -48,12 +49,20 @@ def test_every_term_but_roughness_is_zero_at_the_truth() -> None:
     batch = batch_of()
     terms = compute_losses(truth_of(batch), batch, ALL_ONE)
     assert set(terms) == set(TERMS)
-    for name in ("l1", "ssim", "fft", "mask", "reblur"):
+    for name in ("l1", "ssim", "fft", "log_error", "mask", "reblur"):
         assert terms[name].item() == pytest.approx(0, abs=1e-6), name
     # its root is kept away from 0, where it has no gradient
     assert terms["displacement"].item() == pytest.approx(0, abs=0.011)
     # the truth jumps where the object ends
     assert terms["total_variation"] > 0
+
+
+def test_the_logarithm_of_the_error_follows_psnr_and_ends_at_40_db() -> None:
+    sharp = torch.full((1, 3, 8, 8), 0.5)
+    # 20 dB, 26.02 dB and 60 dB
+    losses = [log_error_loss(sharp + error, sharp).item() for error in (0.1, 0.05, 0.001)]
+    assert losses[0] - losses[1] == pytest.approx(6.02 / 4.343, abs=0.03)
+    assert losses[2] == pytest.approx(0, abs=0.011)
 
 
 def test_every_term_grows_away_from_the_truth() -> None:

@@ -55,3 +55,13 @@ def predictor_macs(channels: int, pixels: int, embedding_layers: int) -> int:
 def analyzer_macs(channels: int, pixels: int, outputs: int) -> int:
     """Give those of a motion analyzer with so many output channels."""
     return 9 * channels * outputs * pixels
+
+
+def surroundings_macs(channels: int, size: tuple[int, int], blocks: int) -> float:
+    """Give those of the surroundings of features of this height and width, with so many blocks at each step."""
+    near_size = -(-size[0] // 2), -(-size[1] // 2)
+    near = near_size[0] * near_size[1]
+    far = -(-near_size[0] // 2) * -(-near_size[1] // 2)
+    # the strided 3x3 and the 1x1 of the way back, at each of both scales
+    ways = 10 * channels**2 * (near + far)
+    return ways + blocks * (2 * block_macs(channels, near) + block_macs(channels, far))

@@ -64,11 +64,16 @@ class ChannelAttention(nn.Module):
         return scale
 
 
+def cell_at(scale: int) -> int:
+    """Give the side of the cells that local means are made of, in pixels of a scale."""
+    return max(1, _CELL_PX >> scale)
+
+
 def attend_locally(stage: nn.Module, scale: int) -> None:
     """Let the attention of all blocks of a stage at a scale take its means over the surroundings of each place."""
     for module in stage.modules():
         if isinstance(module, ChannelAttention):
-            module.cell = _CELL_PX >> scale
+            module.cell = cell_at(scale)
 
 
 def affine(layer: nn.Conv2d) -> Affine:

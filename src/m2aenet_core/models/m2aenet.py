@@ -14,7 +14,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from m2aenet_core.models.layers import Upsample, downsample
+from m2aenet_core.errors import InputError
+from m2aenet_core.models.layers import Upsample, cell_at, downsample
 from m2aenet_core.models.m2aenet_config import M2AENetConfig
 from m2aenet_core.models.m2aenet_macs import MacCounter
 from m2aenet_core.models.m2as_block import Guide, M2ASStage
@@ -27,10 +28,11 @@ from m2aenet_core.models.mask_predictor import (
 from m2aenet_core.models.motion_analyzer import MotionAnalyzer
 from m2aenet_core.models.nafnet import FUSED_LIVE_VALUES, LIVE_VALUES, NAFNet, attend_locally_at_scales, nafblocks
 from m2aenet_core.models.network import Decision, Encoded, Network, NetworkOutput, Restored
+from m2aenet_core.models.surroundings import Surroundings
 from m2aenet_core.models.trajectory import Motion
 from m2aenet_core.models.trajectory_conv import trajectory_taps
 from m2aenet_core.ops.draws import Draws
-from m2aenet_core.ops.padding import corner_padding
+from m2aenet_core.ops.padding import Padding, corner_padding
 from m2aenet_core.ops.resize import resize_displacement, resize_image, shrink_mask
 from m2aenet_core.ops.sparse import kept_pixels, pruning_pays
 
@@ -77,6 +79,13 @@ class M2AENet(Network):
                 for scale in self._predicting(config.use_motion)
             }
         )
+        # the mask's and the motion's own view: what is restored does not depend on it but through them
+        self.surroundings = nn.ModuleDict(
+            {
+                str(scale): Surroundings(channels[scale], config.surroundings)
+                for scale in self._predicting(config.surroundings > 0)
+            }
+        )
         self.middle = self._stage(channels[-1], config.middle_blocks, self.decides_along)
         self.ups = nn.ModuleList(Upsample(c) for c in channels[:0:-1])
         self.decoders = nn.ModuleList(
@@ -86,6 +95,7 @@ class M2AENet(Network):
         self.ending = nn.Conv2d(config.width, 3, 3, padding=1)
         if config.attention == "local":
             attend_locally_at_scales(self.encoders, self.middle, self.decoders)
+            self._decide_locally()
         # the network begins as the identity: restored = blur + 0
         nn.init.zeros_(self.ending.weight)
         assert self.ending.bias is not None
@@ -117,6 +127,14 @@ class M2AENet(Network):
         network.load_state_dict(state | nafnet.state_dict())
         return network.eval()
 
+    def _decide_locally(self) -> None:
+        for key, surroundings in self.surroundings.items():
+            assert isinstance(surroundings, Surroundings)
+            surroundings.attend_locally(int(key))
+        for key, predictor in self.mask_predictors.items():
+            assert isinstance(predictor, MaskPredictor)
+            predictor.cell = cell_at(int(key))
+
     def _predicting(self, is_used: bool) -> range:
         return self.guided_scales if is_used else range(0)
 
@@ -128,16 +146,24 @@ class M2AENet(Network):
         return M2ASStage(channels, count, positions, config.taps if config.use_motion else 0)
 
     def forward(
-        self, blur: Tensor, threshold: float | Tensor | None = None, draws: Draws | None = None
+        self,
+        blur: Tensor,
+        threshold: float | Tensor | None = None,
+        draws: Draws | None = None,
+        *,
+        decisions_only: bool = False,
     ) -> NetworkOutput:
         """Encode, decide the masks, restore: dense evaluation, as training uses it.
 
-        In training mode the masks are drawn (eq. 2), with each sample's `draws` or with torch's random numbers; in
+        decisions_only: leave out the restoration, so that `restored` is the input, and let gradients reach mask
+        predictor, motion analyzer and their surroundings alone. In training mode the masks are drawn (eq. 2), with each sample's `draws` or with torch's random numbers; in
         evaluation mode they are the probability against the threshold (eq. 3), by default the config's. Logits, masks
         and displacements are those of each guided scale.
         """
         padding = corner_padding(blur.shape[-2], blur.shape[-1], self.size_multiple)
         image = padding.add(blur)
+        if decisions_only:
+            return self._decisions(blur, image, padding)
         limit = self.config.threshold if threshold is None else threshold
         all_logits: list[Tensor] = []
         masks: list[Tensor] = []
@@ -157,6 +183,28 @@ class M2AENet(Network):
         restored = padding.remove(self._run(image, self.intro(image), [], guide))
         return NetworkOutput(restored, tuple(all_logits), tuple(masks), tuple(motions), padding=padding)
 
+    def _decisions(self, blur: Tensor, image: Tensor, padding: Padding) -> NetworkOutput:
+        """Give logits and motion at the last encoder stage, without gradients before it."""
+        with torch.no_grad():
+            features, skips = self._encode(image)
+        logits, motion = self._look(len(skips), features)
+        return NetworkOutput(
+            blur,
+            () if logits is None else (logits,),
+            (),
+            () if motion is None else (motion,),
+            padding=padding,
+        )
+
+    def decision_parts(self) -> list[nn.Module]:
+        """Give what `decisions_only` teaches: mask predictor, motion analyzer and their surroundings.
+
+        Raises InputError for a network that decides nothing, or decides at every scale.
+        """
+        if self.decides_along or not len(self.guided_scales):
+            raise InputError("this network takes no decisions before it restores; choose scales: fourth, with a mask")
+        return [self.surroundings, self.mask_predictors, self.motion_analyzers]
+
     def _mask(self, logits: Tensor, threshold: float | Tensor, draws: Draws | None) -> Tensor:
         if not self.training:
             return threshold_mask(logits, threshold)
@@ -168,18 +216,20 @@ class M2AENet(Network):
         At every scale, decisions on the way are taken at the config's threshold; the blur probability given is the
         mean over the scales, the motion that of the last.
         """
-        features = self.intro(image)
         if self.decides_along:
-            return self._analyze_along(image, features)
-        skips: list[Tensor] = []
-        for encoder, down in zip(self.encoders, self.downs, strict=False):
-            if len(skips) == len(self.encoders) - 1:
-                break
+            return self._analyze_along(image, self.intro(image))
+        features, skips = self._encode(image)
+        logits, motion = self._look(len(skips), features) if len(self.guided_scales) else (None, None)
+        return Encoded(image, logits, motion, tuple(skips), features)
+
+    def _encode(self, image: Tensor) -> tuple[Tensor, list[Tensor]]:
+        """Give the input of the last encoder stage, and the output of those before."""
+        features, skips = self.intro(image), []
+        for encoder, down in zip(self.encoders[:-1], self.downs, strict=False):
             features = encoder(features)
             skips.append(features)
             features = down(features)
-        logits, motion = self._look(len(skips), features) if len(self.guided_scales) else (None, None)
-        return Encoded(image, logits, motion, tuple(skips), features)
+        return features, skips
 
     def _analyze_along(self, image: Tensor, features: Tensor) -> Encoded:
         probabilities, motion = [], None
@@ -229,6 +279,8 @@ class M2AENet(Network):
 
     def _look(self, scale: int, features: Tensor) -> tuple[Tensor | None, Motion | None]:
         """Give blur logits and motion at a guided scale, each None where the network has none."""
+        if self.config.surroundings:
+            features = self.surroundings[str(scale)](features)
         logits = self.mask_predictors[str(scale)](features) if self.has_mask else None
         motion = self.motion_analyzers[str(scale)](features) if self.has_motion else None
         return logits, motion
@@ -277,7 +329,7 @@ class M2AENet(Network):
 
     def analyze_macs(self, height: int, width: int, masks: Sequence[Tensor] = ()) -> int:
         """Give the convolution multiply-adds of `analyze` at the padded size."""
-        return MacCounter(self.config, self.guided_scales, self.decides_along).analysis(height * width, masks)
+        return self._counter(height, width).analysis(masks)
 
     def restore_macs(self, height: int, width: int, masks: Sequence[Tensor] | None = None) -> int:
         """Give the convolution multiply-adds of `restore` at the padded size.
@@ -285,7 +337,10 @@ class M2AENet(Network):
         masks: those of each guided scale, or None for dense evaluation. Counted as pruned for any mask; where pruning
         would not pay (`pruning_pays`), the blocks are computed densely instead.
         """
-        return MacCounter(self.config, self.guided_scales, self.decides_along).restoration(height * width, masks or ())
+        return self._counter(height, width).restoration(masks or ())
+
+    def _counter(self, height: int, width: int) -> MacCounter:
+        return MacCounter(self.config, self.guided_scales, self.decides_along, height, width)
 
 
 def _apply(stage: nn.Module, features: Tensor, guide: Guide | None) -> Tensor:

@@ -47,6 +47,9 @@ class M2AENetConfig:
     """Temperature of the Gumbel-Softmax that draws masks in training."""
     attention: Attention = "frame"
     """What the attention takes its means over: the whole frame (the papers), or the surroundings of each place."""
+    surroundings: int = 0
+    """Blocks at each step of the small U-net that shows mask predictor and motion analyzer what lies around; 0 without
+    (the papers)."""
     threshold: float = 0.5
     """Probability above which a pixel counts as blurred where none is given (epsilon)."""
 
@@ -58,6 +61,8 @@ class M2AENetConfig:
             raise InputError(str(error)) from error
         if not self.mask_positions or not set(self.mask_positions) <= set(MASK_POSITIONS):
             raise InputError(f"mask_positions {list(self.mask_positions)} are not some of {list(MASK_POSITIONS)}")
+        if self.surroundings < 0:
+            raise InputError(f"surroundings is {self.surroundings}; give a number of blocks, or 0 for none")
         if self.temperature <= 0 or not 0 <= self.threshold <= 1:
             raise InputError("the temperature must be above 0, and the threshold from 0 to 1")
 

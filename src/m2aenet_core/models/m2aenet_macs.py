@@ -7,7 +7,15 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from m2aenet_core.models.layer_macs import analyzer_macs, block_macs, down_macs, edge_macs, predictor_macs, up_macs
+from m2aenet_core.models.layer_macs import (
+    analyzer_macs,
+    block_macs,
+    down_macs,
+    edge_macs,
+    predictor_macs,
+    surroundings_macs,
+    up_macs,
+)
 from m2aenet_core.models.m2aenet_config import M2AENetConfig
 from m2aenet_core.ops.resize import shrink_mask
 
@@ -21,26 +29,32 @@ class MacCounter:
     """Scales whose encoder stage has masks or motion."""
     decides_along: bool
     """Whether middle and decoder have them too."""
+    height: int
+    """Of the padded image."""
+    width: int
+    """Of the padded image."""
 
-    def analysis(self, pixels: int, masks: Sequence[Tensor]) -> int:
-        """Give those of `analyze` on so many padded pixels; masks: of the scales that it decided on the way."""
+    def analysis(self, masks: Sequence[Tensor]) -> int:
+        """Give those of `analyze`; masks: of the scales that it decided on the way."""
+        pixels = self.height * self.width
         total = float(edge_macs(self.config.width, pixels))
         stages = len(self.config.encoder_blocks)
         by_scale = dict(zip(self.guided_scales, masks, strict=False))
         for scale in range(stages):
-            total += self._look_macs(scale, pixels)
+            total += self._look_macs(scale)
             if scale < stages - 1:
                 total += self._encoder_macs(scale, pixels, by_scale.get(scale))
         return round(total)
 
-    def restoration(self, pixels: int, masks: Sequence[Tensor]) -> int:
-        """Give those of `restore` on so many padded pixels; masks: of the guided scales, or none for dense."""
+    def restoration(self, masks: Sequence[Tensor]) -> int:
+        """Give those of `restore`; masks: of the guided scales, or none for dense."""
+        pixels = self.height * self.width
         config, stages = self.config, len(self.config.encoder_blocks)
         by_scale = dict(zip(self.guided_scales, masks, strict=False))
         total = float(edge_macs(config.width, pixels))
         if self.decides_along:
             # nothing is kept from the analysis
-            total += edge_macs(config.width, pixels) + sum(self._look_macs(scale, pixels) for scale in range(stages))
+            total += edge_macs(config.width, pixels) + sum(self._look_macs(scale) for scale in range(stages))
         for scale in range(0 if self.decides_along else stages - 1, stages):
             total += self._encoder_macs(scale, pixels, by_scale.get(scale))
         after = by_scale if self.decides_along else {}
@@ -65,8 +79,11 @@ class MacCounter:
         positions = config.mask_positions if config.use_mask else ()
         return block_macs(channels, here, positions, config.taps if config.use_motion else 0, mask)
 
-    def _look_macs(self, scale: int, pixels: int) -> int:
-        channels, here, total = self.config.width << scale, pixels >> (2 * scale), 0
+    def _look_macs(self, scale: int) -> float:
+        channels, size = self.config.width << scale, (self.height >> scale, self.width >> scale)
+        here, total = size[0] * size[1], 0.0
+        if scale in self.guided_scales and self.config.surroundings:
+            total += surroundings_macs(channels, size, self.config.surroundings)
         if scale in self.guided_scales and self.config.use_mask:
             total += predictor_macs(channels, here, 2 if self.config.predictor == "lmdvit" else 1)
         if scale in self.guided_scales and self.config.use_motion:

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from m2aenet_core.ops.draws import Draws
+from m2aenet_core.ops.local_means import local_means, spread
 
 PredictorForm = Literal["lmdvit", "dynamicvit"]
 
@@ -19,11 +20,13 @@ class MaskPredictor(nn.Module):
     """Per-pixel logits of (blurred, sharp), from local features and their global mean (eq. 1).
 
     Half of the embedded channels stay local, the other half is replaced by its mean over all pixels. The embedding
-    is LMD-ViT's or DynamicViT's (Rao et al., 2021), which the paper follows both.
+    is LMD-ViT's or DynamicViT's (Rao et al., 2021), which the paper follows both. cell: side in pixels of the cells
+    that local means are made of, or 0 for the mean over all pixels.
     """
 
     def __init__(self, channels: int, form: PredictorForm = "lmdvit") -> None:
         super().__init__()
+        self.cell = 0
         if form == "lmdvit":
             self.embed = nn.Sequential(
                 nn.Linear(channels, channels),
@@ -48,10 +51,15 @@ class MaskPredictor(nn.Module):
     def forward(self, features: Tensor) -> Tensor:
         """Give logits (B, 2, H, W) for features (B, C, H, W); channel 0 is "blurred"."""
         embedded = self.embed(features.permute(0, 2, 3, 1))
-        local, spread = embedded.chunk(2, dim=-1)
-        average = spread.mean(dim=(1, 2), keepdim=True).expand_as(spread)
-        logits: Tensor = self.decide(torch.cat([local, average], dim=-1))
+        local, wide = embedded.chunk(2, dim=-1)
+        logits: Tensor = self.decide(torch.cat([local, self._average(wide)], dim=-1))
         return logits.permute(0, 3, 1, 2)
+
+    def _average(self, wide: Tensor) -> Tensor:
+        if not self.cell:
+            return wide.mean(dim=(1, 2), keepdim=True).expand_as(wide)
+        coarse = local_means(wide.permute(0, 3, 1, 2), self.cell)
+        return spread(coarse, self.cell, (wide.shape[1], wide.shape[2])).permute(0, 2, 3, 1)
 
 
 def blur_probability(logits: Tensor) -> Tensor:

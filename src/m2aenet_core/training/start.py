@@ -31,7 +31,22 @@ def new_network(config: TrainConfig) -> Network:
 
 
 def first_network(config: TrainConfig) -> Network:
-    """Give the network that a run begins with, in training mode.
+    """Give the network that a run begins with, in training mode; what is not to learn wants no gradients.
+
+    Raises InputError for what `with_first_weights` does, and for decisions that are to learn where there are none.
+    """
+    network = with_first_weights(config)
+    if config.learn == "decisions":
+        assert isinstance(network, M2AENet)
+        parts = network.decision_parts()
+        network.requires_grad_(False)
+        for part in parts:
+            part.requires_grad_(True)
+    return network
+
+
+def with_first_weights(config: TrainConfig) -> Network:
+    """Give the network of a config with the weights that it begins with.
 
     Without `init_from` it is new. Weights may be of the same network, or of a NAFNet of the same size for an M2AENet,
     which then begins as that NAFNet.
@@ -48,6 +63,9 @@ def first_network(config: TrainConfig) -> Network:
     state = start.state_dict()
     if type(start) is not type(network):
         raise InputError(f"{config.init_from} holds the weights of a {_kind(start)}, the run trains a {_kind(network)}")
+    # surroundings begin as the identity: weights without them go on with them
+    new = {name: value for name, value in network.state_dict().items() if name.startswith("surroundings.")}
+    state = new | state
     if _shapes(state) != _shapes(network.state_dict()):
         _check_same(config.init_from, start.config, network.config)
     network.load_state_dict(state)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import torch
 from lightning_fabric import Fabric
@@ -10,7 +11,7 @@ from torch import Tensor
 from torch.optim import AdamW
 
 from m2aenet_core.data.sample import Batch
-from m2aenet_core.losses import compute_losses
+from m2aenet_core.losses import LossConfig, compute_losses
 from m2aenet_core.models.network import NetworkOutput, as_output
 from m2aenet_core.ops.draws import Draws
 from m2aenet_core.training.config import TrainConfig
@@ -31,8 +32,9 @@ def learning_rate_at(step: int, config: TrainConfig) -> float:
 
 
 def make_optimizer(config: TrainConfig, network: torch.nn.Module) -> AdamW:
-    """Give the optimizer of a run."""
-    return AdamW(network.parameters(), config.learning_rate, betas=config.betas, weight_decay=config.weight_decay)
+    """Give the optimizer of a run, for what learns of a network."""
+    learning = [parameter for parameter in network.parameters() if parameter.requires_grad]
+    return AdamW(learning, config.learning_rate, betas=config.betas, weight_decay=config.weight_decay)
 
 
 def take_step(fabric: Fabric, config: TrainConfig, state: TrainState, batch: Batch) -> dict[str, Tensor]:
@@ -66,7 +68,7 @@ def _learn_from(
 ) -> dict[str, Tensor]:
     """Add the gradients of some samples, and give their figures."""
     output = _output(config, state, samples.blur, seeds)
-    terms = compute_losses(output, samples, config.loss)
+    terms = compute_losses(output, samples, _terms_of(config))
     loss = torch.stack(list(terms.values())).sum()
     fabric.backward(loss / config.accumulate)
     figures = {"loss": loss, **terms, "psnr_db": _psnr_db(output.restored, samples.sharp)}
@@ -77,7 +79,15 @@ def _output(config: TrainConfig, state: TrainState, blur: Tensor, seeds: Tensor)
     blur = blur.to(memory_format=torch.channels_last)
     if config.network == "nafnet":
         return as_output(state.model(blur))
+    if config.learn == "decisions":
+        return as_output(state.model(blur, decisions_only=True))
     return as_output(state.model(blur, draws=Draws(seeds)))
+
+
+def _terms_of(config: TrainConfig) -> LossConfig:
+    if config.learn == "all":
+        return config.loss
+    return replace(config.loss, l1=0.0, ssim=0.0, fft=0.0, log_error=0.0)
 
 
 def _seeds(fabric: Fabric, config: TrainConfig, step: int, count: int) -> Tensor:

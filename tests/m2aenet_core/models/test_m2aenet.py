@@ -12,7 +12,7 @@ from m2aenet_core.errors import InputError
 from m2aenet_core.losses import LossConfig, compute_losses
 from m2aenet_core.models.layers import ChannelAttention
 from m2aenet_core.models.m2aenet import M2AENet, M2AENetConfig
-from m2aenet_core.models.mask_predictor import blur_probability, threshold_mask
+from m2aenet_core.models.mask_predictor import MaskPredictor, blur_probability, threshold_mask
 from m2aenet_core.models.nafnet import NAFNet
 
 # masks at the cells' scale of an image of 64 x 80 pixels
@@ -35,6 +35,8 @@ FORMS = {
     "without mask": M2AENetConfig(use_mask=False, **SIZE),
     "local attention": M2AENetConfig(attention="local", **SIZE),
     "every scale, without mask": M2AENetConfig.every_scale(use_mask=False, **SIZE),
+    "surroundings": M2AENetConfig(surroundings=1, attention="local", **SIZE),
+    "every scale, surroundings": M2AENetConfig.every_scale(surroundings=2, **SIZE),
 }
 forms = pytest.mark.parametrize("config", FORMS.values(), ids=FORMS.keys())
 masked_forms = pytest.mark.parametrize(
@@ -368,4 +370,45 @@ def test_local_attention_reaches_every_block_at_its_scale() -> None:
     for network in (local, nafnet, M2AENet.from_nafnet(nafnet)):
         assert sorted(cells(network)) == sorted([48, 24, 12, 6, 6, 3, 6, 12, 24, 48])
         assert network.encoders[0][0].attention.cell == network.decoders[-1][0].attention.cell == 48
+    assert local.mask_predictors["3"].cell == 6
     assert set(cells(M2AENet(M2AENetConfig(**SIZE)))) == {0}
+
+
+def test_surroundings_begin_as_nothing_and_then_reach_far() -> None:
+    def found(image: Tensor) -> Tensor:
+        (logits,) = network(image).blur_logits
+        return logits
+
+    plain = M2AENet(FORMS["fourth stage"]).eval()
+    network = M2AENet(replace(plain.config, surroundings=1)).eval()
+    network.load_state_dict(network.state_dict() | plain.state_dict())
+    image = torch.rand(1, 3, 48, 320)
+    assert torch.equal(found(image), plain(image).blur_logits[0])
+    # the means over all pixels would reach everywhere
+    for module in network.modules():
+        if isinstance(module, (ChannelAttention, MaskPredictor)):
+            module.cell = 1
+    nn.init.normal_(network.surroundings["3"].up_near.weight)
+    changed = image.clone()
+    changed[..., 250:] = 0
+    difference = (found(changed) - found(image)).abs().amax(dim=(0, 1, 2))
+    # cells of 8 pixels: some 25 pixels are what the encoder alone sees
+    assert difference[25] > 0
+    assert difference[:5].max() == 0
+
+
+def test_decisions_alone_learn_without_the_rest(randomise: Callable[[nn.Module], None]) -> None:
+    network, batch = M2AENet(FORMS["surroundings"]).train(), made_batch()
+    randomise(network)
+    output = network(batch.blur, decisions_only=True)
+    assert torch.equal(output.restored, batch.blur)
+    terms = compute_losses(output, batch, LossConfig(l1=0, ssim=0, fft=0, displacement=0.1))
+    torch.stack(list(terms.values())).sum().backward()
+    learning = {id(parameter) for part in network.decision_parts() for parameter in part.parameters()}
+    for name, parameter in network.named_parameters():
+        assert (parameter.grad is not None) == (id(parameter) in learning), name
+
+
+def test_decisions_on_the_way_cannot_learn_alone() -> None:
+    with pytest.raises(InputError, match="takes no decisions before it restores"):
+        M2AENet(FORMS["every scale"]).decision_parts()

@@ -25,6 +25,8 @@ FORMS = {
     "25 taps": M2AENetConfig(taps=25, **SIZE),
     "without motion": M2AENetConfig(use_motion=False, **SIZE),
     "without mask": M2AENetConfig(use_mask=False, **SIZE),
+    "surroundings": M2AENetConfig(surroundings=2, **SIZE),
+    "every scale, surroundings": M2AENetConfig.every_scale(surroundings=1, **SIZE),
     "neither": M2AENetConfig(use_mask=False, use_motion=False, **SIZE),
 }
 forms = pytest.mark.parametrize("config", FORMS.values(), ids=FORMS.keys())

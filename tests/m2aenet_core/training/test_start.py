@@ -130,3 +130,22 @@ def test_settings_without_weights_may_differ(config: TrainConfig, tmp_path: Path
         config, model=replace(config.model, temperature=2.0), init_from=str(tmp_path / "start.safetensors")
     )
     assert first_network(warmer).config.temperature == 2.0
+
+
+def test_weights_without_surroundings_go_on_with_them(
+    config: TrainConfig, tmp_path: Path, randomise: Callable[[nn.Module], None]
+) -> None:
+    plain = new_network(config)
+    randomise(plain)
+    save_model(plain, tmp_path / "start.safetensors")
+    wider = replace(config, init_from=str(tmp_path / "start.safetensors"), model=replace(config.model, surroundings=1))
+    begun, blur = first_network(wider).eval(), torch.rand(1, 3, 32, 48)
+    assert begun.config.surroundings == 1
+    torch.testing.assert_close(begun(blur).restored, plain.eval()(blur).restored)
+
+
+def test_where_decisions_learn_the_rest_wants_no_gradients(config: TrainConfig) -> None:
+    network = first_network(replace(config, learn="decisions"))
+    assert isinstance(network, M2AENet)
+    learning = {name.split(".")[0] for name, parameter in network.named_parameters() if parameter.requires_grad}
+    assert learning == {"mask_predictors", "motion_analyzers"}

@@ -59,6 +59,19 @@ def test_a_step_tells_the_loss_each_term_and_the_psnr(config: TrainConfig) -> No
     assert figures["psnr_db"] == pytest.approx((-10 * error.log10()).mean().item(), abs=0.01)
 
 
+def test_decisions_learn_alone(config: TrainConfig) -> None:
+    config = replace(config, learn="decisions", learning_rate=1e-2)
+    fabric, state = begun(config)
+    before = {name: value.detach().clone() for name, value in state.model.named_parameters()}
+    figures = take_step(fabric, config, state, batch_of(config, 2))
+    assert list(figures) == ["loss", "mask", "reblur", "total_variation", "psnr_db"]
+    moved = [name for name, value in state.model.named_parameters() if not torch.equal(value, before[name])]
+    changed = {
+        part for part in ("mask_predictors", "motion_analyzers", "encoders", "middle") if part in " ".join(moved)
+    }
+    assert changed == {"mask_predictors", "motion_analyzers"}
+
+
 @pytest.mark.parametrize("network", ["m2aenet", "lmdvit"])
 def test_a_batch_in_parts_learns_what_the_whole_batch_would(config: TrainConfig, network: str) -> None:
     vit = LMDViTConfig(width=4, depths=(1, 2, 1), heads=(1, 1, 1), window=4, drop_path=0.3)
