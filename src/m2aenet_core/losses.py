@@ -16,7 +16,6 @@ from m2aenet_core.ops.resize import resize_image
 from m2aenet_core.ops.similarity import structural_similarity
 from m2aenet_core.ops.splat import reblur
 
-
 # mean squared error of 40 dB: beyond it a photo counts as restored
 _ERROR_FLOOR = 1e-4
 

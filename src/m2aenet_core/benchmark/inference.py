@@ -298,14 +298,15 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"{config.width} x {config.height} pixels", to_table(measured.table), sep="\n\n", end="\n\n")
         if measured.areas:
             sizes = [f"{row.width} x {row.height}, {row.way}" for row in measured.areas]
-            rows = [
+            lines = [
                 (size, f"{row.seconds:.2f}", f"{row.ratio:.2f}")
                 for size, row in zip(sizes, measured.areas, strict=True)
             ]
-            print(markdown_table(("", "seconds", "to NAFNet, eager"), rows), end="\n\n")
+            print(markdown_table(("", "seconds", "to NAFNet, eager"), lines), end="\n\n")
         print(_shares_table(measured.shares))
         if config.out:
-            write_atomic(config.out, encode_measurements(config, [*measured.table, *measured.areas], device))
+            rows = [*measured.table, *measured.areas]
+            write_atomic(config.out, encode_measurements(config, rows, device, shares=measured.shares))
         if config.figure:
             from m2aenet_core.benchmark.inference_figure import draw
 

@@ -21,7 +21,7 @@ def draw(measured: Measured) -> bytes:
     FigureCanvasAgg(figure)
     first, second, third = figure.subplots(1, 3, width_ratios=(1, 0.8, 1.3))
     _draw_densities(first, measured.table)
-    _draw_areas(second, measured.areas)
+    _draw_areas(second, measured)
     _draw_shares(third, measured)
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", dpi=100)
@@ -38,13 +38,17 @@ def _draw_densities(axes: Axes, rows: list[InferenceMeasurement]) -> None:
     axes.legend(fontsize=8)
 
 
-def _draw_areas(axes: Axes, rows: list[InferenceMeasurement]) -> None:
+def _draw_areas(axes: Axes, measured: Measured) -> None:
+    # the table is the whole photo's: the largest area
+    ways = {row.way for row in measured.areas}
+    rows = [*measured.areas, *(row for row in measured.table if row.way in ways)]
     axes.set(xlabel="megapixels", ylabel="seconds", title="Time against area")
     for way in dict.fromkeys(row.way for row in rows):
         some = sorted((row.height * row.width / 1e6, row.seconds) for row in rows if row.way == way)
         if not way.startswith("NAFNet, eager, "):
             axes.plot([area for area, _ in some], [seconds for _, seconds in some], marker="o", label=way)
     if rows:
+        axes.set(xlim=(0, None), ylim=(0, None))
         axes.legend(fontsize=8)
     else:
         axes.set_axis_off()

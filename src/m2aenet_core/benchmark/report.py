@@ -26,16 +26,17 @@ def megabytes(size: float, digits: int = 1) -> str:
     return "" if math.isnan(size) else f"{size / 2**20:.{digits}f}"
 
 
-def encode_measurements(settings: Any, measurements: Sequence[Any], device: torch.device) -> bytes:
+def encode_measurements(settings: Any, measurements: Sequence[Any], device: torch.device, **more: Any) -> bytes:
     """Give measurements as the bytes of a JSON file, with all that they depend on; what is not known is null.
 
-    settings, measurements: dataclasses.
+    settings, measurements: dataclasses. more: what else the file is to hold, by name.
     """
     content = {
         "machine": describe_machine(device),
         "versions": describe_versions(),
         "settings": dataclasses.asdict(settings),
         "measurements": [_with_nulls(dataclasses.asdict(each)) for each in measurements],
+        **more,
     }
     return (json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False) + "\n").encode()
 

@@ -66,4 +66,5 @@ def _title(name: str) -> str:
         "ending": "first and last convolution",
         "mask_predictors": "mask and motion",
         "motion_analyzers": "mask and motion",
+        "surroundings": "mask and motion",
     }.get(name, name)

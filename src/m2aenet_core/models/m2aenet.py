@@ -156,7 +156,9 @@ class M2AENet(Network):
         """Encode, decide the masks, restore: dense evaluation, as training uses it.
 
         decisions_only: leave out the restoration, so that `restored` is the input, and let gradients reach mask
-        predictor, motion analyzer and their surroundings alone. In training mode the masks are drawn (eq. 2), with each sample's `draws` or with torch's random numbers; in
+        predictor, motion analyzer and their surroundings alone.
+
+        In training mode the masks are drawn (eq. 2), with each sample's `draws` or with torch's random numbers; in
         evaluation mode they are the probability against the threshold (eq. 3), by default the config's. Logits, masks
         and displacements are those of each guided scale.
         """

@@ -39,8 +39,10 @@ def test_every_form_is_measured_shown_written_and_drawn(tmp_path: Path, capsys: 
     out, figure = tmp_path / "inference.json", tmp_path / "inference.png"
     words = ["--densities", "[0.1, 1.0]", "--areas", "[0.5]", "--out", str(out), "--figure", str(figure)]
     assert main([*TINY, *words, "--device", "cpu"]) == 0
-    rows = {row["way"]: row for row in json.loads(out.read_text())["measurements"]}
+    written = json.loads(out.read_text())
+    rows = {row["way"]: row for row in written["measurements"]}
     assert rows[EAGER]["ratio"] == 1
+    assert {EAGER, "adaptive 10%", "exact 100%"} <= written["shares"].keys() <= rows.keys()
     for form in ("adaptive", "exact", "again"):
         for density in ("10%", "100%"):
             row = rows[f"{form} {density}"]
