@@ -7,10 +7,10 @@ from collections.abc import Hashable, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from m2aenet_core.trust_words import Verdict, verdict
 from napari_m2aenet.jobs import Analyzed, Restored
 from napari_m2aenet.motion_jobs import Checked, Film, FilmJob, OverviewJob, TrustJob
 from napari_m2aenet.probes import Pins, Probe, probe_at
-from napari_m2aenet.trust_words import Verdict, verdict
 
 FILM_INSTANTS = (3, 9, 65)
 """Fewest, usual and most instants of a film."""

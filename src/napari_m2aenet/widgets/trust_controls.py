@@ -3,7 +3,7 @@
 from qtpy.QtCore import Qt, Signal
 from qtpy.QtWidgets import QLabel, QVBoxLayout, QWidget
 
-from napari_m2aenet.trust_words import Verdict
+from m2aenet_core.trust_words import Verdict
 from napari_m2aenet.widgets.work_button import WorkButton
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from m2aenet_core.tiling import Box
 from m2aenet_core.trust import Explanation, Trust, TrustRegion
-from napari_m2aenet.trust_words import verdict
+from m2aenet_core.trust_words import verdict
 
 
 def explanation(share: float) -> Explanation:

@@ -1,4 +1,4 @@
-"""What the window says about how well a result explains its photo."""
+"""What a person is told about how well a result explains its photo, in the window and on the command line."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
+if TYPE_CHECKING:  # the window imports this, and does not wait for torch
     from m2aenet_core.trust import Trust, TrustRegion
 
 WELL = 0.75
