@@ -46,6 +46,7 @@ def _settings(options: argparse.Namespace) -> DeblurSettings:
         precision=options.precision,
         tile_px=options.tile_px,
         value_range=tuple(options.value_range) if options.value_range else None,
+        check=options.check,
     )
 
 
@@ -112,6 +113,12 @@ def _parser() -> argparse.ArgumentParser:
         nargs=2,
         metavar=("BLACK", "WHITE"),
         help="values of black and white, where they cannot be told from the photo (such as a dark frame of 12 bits)",
+    )
+    how(
+        "--check",
+        action="store_true",
+        help="blur each result again along its trajectories, and say whether that gives the photo; if not, do not "
+        "trust the result",
     )
     save = parser.add_argument_group("what to write beside each photo").add_argument
     save("--save-mask", action="store_true", help="STEM_mask.png: 255 where blurred, 0 elsewhere")

@@ -19,6 +19,7 @@ from m2aenet_core.deblur_plan import PlannedPhoto
 from m2aenet_core.errors import Cancelled, InputError
 from m2aenet_core.image_io import Photo, check_storable, encode_image, read_image
 from m2aenet_core.record import encode_record, make_record, mean_displacement_px, notes_of
+from m2aenet_core.trust_words import check_record, verdict
 
 if TYPE_CHECKING:
     from m2aenet_core.analysis import DeblurResult
@@ -43,6 +44,8 @@ class DeblurSettings:
     precision: str = "auto"
     tile_px: int | None = None
     value_range: tuple[float, float] | None = None
+    check: bool = False
+    """Blur each result again along its trajectories, and say whether that gives the photo."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -85,12 +88,15 @@ def restore_files(
         progress: called between the steps of a photo.
 
     Raises:
-        InputError: what is asked for cannot be had of any photo: the mask's file, trajectories of a network without.
+        InputError: what is asked for cannot be had of any photo: the mask's file, trajectories or a check of a
+            network without motion.
         Cancelled: by `progress`. What was finished is whole.
     """
     wants_motion = any(product in photo.outputs for photo in photos for product in _NEEDING_MOTION)
     if wants_motion and not deblurrer.model.has_motion:
         raise InputError(f"{settings.model} finds no motion; leave --save-trajectories out, or choose another model")
+    if settings.check and not deblurrer.model.has_motion:
+        raise InputError(f"{settings.model} finds no motion; leave --check out, or choose another model")
     mask = read_mask(settings.mask) if settings.mask is not None else None
     for planned in photos:
         steps = None if progress is None else _steps_of(planned, progress)
@@ -135,6 +141,7 @@ def _restore(
 ) -> PhotoDone:
     """Restore one photo and write its files, all or none."""
     from m2aenet_core.deblurrer import check_mask
+    from m2aenet_core.trust import measure_trust
 
     photo = read_image(planned.source)
     # said before the work, not after it
@@ -144,10 +151,15 @@ def _restore(
     analysis = deblurrer.analyze(photo.pixels, value_range=settings.value_range, progress=progress)
     result = deblurrer.restore(analysis, settings.threshold, mask=mask, progress=progress)
     record = make_record(deblurrer, result, planned.source, mask=settings.mask, command=command)
+    findings = _findings(result)
+    if settings.check:
+        trust = measure_trust(result, progress=progress)
+        record["check"] = check_record(trust)
+        findings += f". {verdict(trust).text}"
     record["outputs"] = {product: path.name for product, path in planned.outputs.items()}
     contents = {path: _encode(product, path, result, photo, record) for product, path in planned.outputs.items()}
     write_together(contents)
-    return PhotoDone(planned, _findings(result))
+    return PhotoDone(planned, findings)
 
 
 def _encode(product: str, path: Path, result: DeblurResult, photo: Photo, record: dict[str, object]) -> bytes:

@@ -39,6 +39,28 @@ def verdict(trust: Trust) -> Verdict:
     return Verdict(f"{_sentence(share)} {_numbers(trust)}{_where(trust)}", is_doubtful)
 
 
+def check_record(trust: Trust) -> dict[str, object]:
+    """Return a checked result as a dictionary that JSON can hold; what is not defined is None.
+
+    explained: see `Explanation`. psnr_reblurred, psnr_restored: dB, None for equal pixels too. doubtful_regions:
+    the middles (y, x) of the regions of which less than half is explained.
+    """
+    number, said = trust.explanation, verdict(trust)
+    return {
+        "is_doubtful": said.is_doubtful,
+        "verdict": said.text,
+        "explained": number.explained,
+        "psnr_reblurred": _finite(number.psnr_reblurred),
+        "psnr_restored": _finite(number.psnr_restored),
+        "regions": len(trust.regions),
+        "doubtful_regions": [list(_middle(region)) for region in doubtful_regions(trust)],
+    }
+
+
+def _finite(number: float) -> float | None:
+    return number if math.isfinite(number) else None
+
+
 def _sentence(share: float) -> str:
     if share >= WELL:
         return f"Explained: {share:.0%}. Blurred again along its trajectories, the result gives the photo."
@@ -64,10 +86,14 @@ def _where(trust: Trust) -> str:
     doubtful = doubtful_regions(trust)
     if len(trust.regions) < 2 or not doubtful:
         return ""
-    boxes = [region.box for region in doubtful[:_NAMED_REGIONS]]
-    places = "; ".join(f"y {(box.top + box.bottom) // 2}, x {(box.left + box.right) // 2}" for box in boxes)
+    places = "; ".join(f"y {y}, x {x}" for y, x in map(_middle, doubtful[:_NAMED_REGIONS]))
     more = " and others" if len(doubtful) > _NAMED_REGIONS else ""
     return f" Doubtful: {len(doubtful)} of {len(trust.regions)} regions, around {places}{more}."
+
+
+def _middle(region: TrustRegion) -> tuple[int, int]:
+    box = region.box
+    return (box.top + box.bottom) // 2, (box.left + box.right) // 2
 
 
 def doubtful_regions(trust: Trust) -> list[TrustRegion]:

@@ -20,10 +20,11 @@ import torch
 from PIL import Image
 from safetensors.torch import save_file
 
-from m2aenet_core import Deblurrer, M2AENet, M2AENetConfig, save_model
+from m2aenet_core import Deblurrer, M2AENet, M2AENetConfig, NAFNet, save_model
 from m2aenet_core.deblur import main
 from m2aenet_core.deblur_files import explain_failure
 from m2aenet_core.image_io import read_image, write_image
+from m2aenet_core.trust import measure_trust
 
 Run = Callable[..., tuple[int, str, str]]
 
@@ -382,6 +383,48 @@ def test_an_unknown_choice_gets_a_sentence(
     assert main([str(source), "-o", str(out), "--model", str(weights), *arguments]) == 1
     assert sentence in capsys.readouterr().err
     assert not out.exists()
+
+
+@pytest.fixture(scope="session")
+def changing_weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Weights that change whatever they are told is blurred."""
+    torch.manual_seed(0)
+    network = M2AENet(M2AENetConfig(width=8, encoder_blocks=(1, 1, 1, 1), middle_blocks=1, decoder_blocks=(1, 1, 1, 1)))
+    with torch.no_grad():
+        for parameter in network.parameters():
+            parameter.add_(0.2 * torch.randn_like(parameter))
+    path = tmp_path_factory.mktemp("weights") / "changing.safetensors"
+    save_model(network, path)
+    return path
+
+
+def test_a_checked_result_is_said_not_to_explain_its_photo(run: Run, changing_weights: Path) -> None:
+    write_photo("a.png")
+    write_image("m.png", np.full((48, 64), 255, np.uint8))
+    code, out, _ = run("a.png", "-o", "out", "--mask", "m.png", "--check", model=str(changing_weights))
+    assert code == 0
+    check = json.loads(Path("out/a.png.json").read_text("utf-8"))["check"]
+    result = Deblurrer(changing_weights, device="cpu")(photo(), mask=np.ones((48, 64), bool))
+    trust = measure_trust(result)
+    assert check["psnr_restored"] == pytest.approx(trust.explanation.psnr_restored)
+    assert check["explained"] == pytest.approx(trust.explanation.explained)
+    assert check["is_doubtful"] is True
+    assert f". {check['verdict']}\n" in out
+
+
+def test_without_being_asked_nothing_is_checked(run: Run) -> None:
+    write_photo("a.png")
+    _, out, _ = run("a.png", "-o", "out")
+    assert "check" not in json.loads(Path("out/a.png.json").read_text("utf-8"))
+    assert "xplained" not in out
+
+
+def test_a_network_without_motion_cannot_be_checked(run: Run, tmp_path: Path) -> None:
+    save_model(NAFNet(4, (1, 1, 1, 1), 1, (1, 1, 1, 1)), tmp_path / "plain.safetensors")
+    write_photo("a.png")
+    code, _, err = run("a.png", "-o", "out", "--check", model="plain.safetensors")
+    assert code == 1
+    assert "finds no motion; leave --check out" in err
 
 
 def test_black_and_white_can_be_told(run: Run) -> None:
