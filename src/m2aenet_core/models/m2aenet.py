@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from typing import Literal
 
 import torch
 import torch.nn.functional as F
@@ -36,7 +37,10 @@ from m2aenet_core.ops.padding import Padding, corner_padding
 from m2aenet_core.ops.resize import resize_displacement, resize_image, shrink_mask
 from m2aenet_core.ops.sparse import kept_pixels, pruning_pays
 
-__all__ = ["M2AENet", "M2AENetConfig"]
+__all__ = ["Learning", "M2AENet", "M2AENetConfig"]
+
+Learning = Literal["all", "decisions", "restoration"]
+"""What of a network learns: everything, where blur is and how it moved, or what is made of that."""
 
 
 class M2AENet(Network):
@@ -151,12 +155,12 @@ class M2AENet(Network):
         threshold: float | Tensor | None = None,
         draws: Draws | None = None,
         *,
-        decisions_only: bool = False,
+        learn: Learning = "all",
     ) -> NetworkOutput:
         """Encode, decide the masks, restore: dense evaluation, as training uses it.
 
-        decisions_only: leave out the restoration, so that `restored` is the input, and let gradients reach mask
-        predictor, motion analyzer and their surroundings alone.
+        learn: what gradients are to reach, if not everything; what need not be computed for it is left out. Where only
+        decisions learn, `restored` is the input.
 
         In training mode the masks are drawn (eq. 2), with each sample's `draws` or with torch's random numbers; in
         evaluation mode they are the probability against the threshold (eq. 3), by default the config's. Logits, masks
@@ -164,7 +168,7 @@ class M2AENet(Network):
         """
         padding = corner_padding(blur.shape[-2], blur.shape[-1], self.size_multiple)
         image = padding.add(blur)
-        if decisions_only:
+        if learn == "decisions":
             return self._decisions(blur, image, padding)
         limit = self.config.threshold if threshold is None else threshold
         all_logits: list[Tensor] = []
@@ -182,7 +186,12 @@ class M2AENet(Network):
                 motions.append(motion)
             return self._guide(mask, motion)
 
-        restored = padding.remove(self._run(image, self.intro(image), [], guide))
+        if learn == "restoration":
+            with torch.no_grad():
+                features, skips = self._encode(image)
+        else:
+            features, skips = self.intro(image), []
+        restored = padding.remove(self._run(image, features, skips, guide))
         return NetworkOutput(restored, tuple(all_logits), tuple(masks), tuple(motions), padding=padding)
 
     def _decisions(self, blur: Tensor, image: Tensor, padding: Padding) -> NetworkOutput:
@@ -198,14 +207,18 @@ class M2AENet(Network):
             padding=padding,
         )
 
-    def decision_parts(self) -> list[nn.Module]:
-        """Give what `decisions_only` teaches: mask predictor, motion analyzer and their surroundings.
+    def learning_parts(self, learn: Learning) -> list[nn.Module]:
+        """Give what learns: everything; mask predictor, motion analyzer and their surroundings; or what follows them.
 
-        Raises InputError for a network that decides nothing, or decides at every scale.
+        Raises InputError for a network that decides nothing, or at every scale, where the two cannot be told apart.
         """
+        if learn == "all":
+            return [self]
         if self.decides_along or not len(self.guided_scales):
             raise InputError("this network takes no decisions before it restores; choose scales: fourth, with a mask")
-        return [self.surroundings, self.mask_predictors, self.motion_analyzers]
+        if learn == "decisions":
+            return [self.surroundings, self.mask_predictors, self.motion_analyzers]
+        return [self.encoders[-1], self.downs[-1], self.middle, self.ups, self.decoders, self.ending]
 
     def _mask(self, logits: Tensor, threshold: float | Tensor, draws: Draws | None) -> Tensor:
         if not self.training:

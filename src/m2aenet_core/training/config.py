@@ -14,7 +14,7 @@ from m2aenet_core.data.synthetic import MadeBlurConfig
 from m2aenet_core.errors import InputError
 from m2aenet_core.losses import LossConfig
 from m2aenet_core.models.lmdvit import LMDViTConfig
-from m2aenet_core.models.m2aenet import M2AENetConfig
+from m2aenet_core.models.m2aenet import Learning, M2AENetConfig
 from m2aenet_core.models.nafnet import NAFNetConfig
 from m2aenet_core.options import to_yaml
 
@@ -65,9 +65,9 @@ class TrainConfig:
     """The made blur it learns from; `blur.crop_px` is the size of all samples, those of pairs too."""
     loss: LossConfig = field(default_factory=LossConfig)
     """What it minimises."""
-    learn: Literal["all", "decisions"] = "all"
-    """What learns: the whole network, or mask predictor, motion analyzer and their surroundings alone, which takes a
-    fraction of the time; the loss of the restored image is left out then."""
+    learn: Learning = "all"
+    """What learns: all; decisions (mask predictor, motion analyzer and their surroundings) or restoration (the last
+    encoder stage and what follows) alone, which take less time. Terms of the loss that cannot reach it are left out."""
     steps: int = 10_000
     """Optimisation steps of the whole run."""
     batch_size: int = 8
@@ -137,8 +137,8 @@ def check_config(config: TrainConfig) -> None:
     for name in ("steps", "batch_size", "accumulate", "devices", "num_nodes", "validate_every", "save_every"):
         if getattr(config, name) < 1:
             raise InputError(f"{name} is {getattr(config, name)}; give at least 1")
-    if config.learn == "decisions" and config.network != "m2aenet":
-        raise InputError(f"a {config.network} has no decisions that could learn alone; give --learn all")
+    if config.learn != "all" and config.network != "m2aenet":
+        raise InputError(f"a {config.network} cannot learn in parts; give --learn all")
     if min(config.log_every, config.validation_samples) < 1:
         raise InputError("log_every and validation_samples must be at least 1")
 

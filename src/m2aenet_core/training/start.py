@@ -33,12 +33,12 @@ def new_network(config: TrainConfig) -> Network:
 def first_network(config: TrainConfig) -> Network:
     """Give the network that a run begins with, in training mode; what is not to learn wants no gradients.
 
-    Raises InputError for what `with_first_weights` does, and for decisions that are to learn where there are none.
+    Raises InputError for what `with_first_weights` does, and for a network that cannot learn in parts.
     """
     network = with_first_weights(config)
-    if config.learn == "decisions":
+    if config.learn != "all":
         assert isinstance(network, M2AENet)
-        parts = network.decision_parts()
+        parts = network.learning_parts(config.learn)
         network.requires_grad_(False)
         for part in parts:
             part.requires_grad_(True)

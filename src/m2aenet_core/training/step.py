@@ -79,15 +79,18 @@ def _output(config: TrainConfig, state: TrainState, blur: Tensor, seeds: Tensor)
     blur = blur.to(memory_format=torch.channels_last)
     if config.network == "nafnet":
         return as_output(state.model(blur))
-    if config.learn == "decisions":
-        return as_output(state.model(blur, decisions_only=True))
-    return as_output(state.model(blur, draws=Draws(seeds)))
+    draws = Draws(seeds)
+    if config.network == "lmdvit":
+        return as_output(state.model(blur, draws=draws))
+    return as_output(state.model(blur, draws=draws, learn=config.learn))
 
 
 def _terms_of(config: TrainConfig) -> LossConfig:
-    if config.learn == "all":
-        return config.loss
-    return replace(config.loss, l1=0.0, ssim=0.0, fft=0.0, log_error=0.0)
+    if config.learn == "decisions":
+        return replace(config.loss, l1=0.0, ssim=0.0, fft=0.0, log_error=0.0)
+    if config.learn == "restoration":
+        return replace(config.loss, mask=0.0, reblur=0.0, total_variation=0.0, displacement=0.0)
+    return config.loss
 
 
 def _seeds(fabric: Fabric, config: TrainConfig, step: int, count: int) -> Tensor:

@@ -11,7 +11,7 @@ from m2aenet_core.data.sample import Batch
 from m2aenet_core.errors import InputError
 from m2aenet_core.losses import LossConfig, compute_losses
 from m2aenet_core.models.layers import ChannelAttention
-from m2aenet_core.models.m2aenet import M2AENet, M2AENetConfig
+from m2aenet_core.models.m2aenet import Learning, M2AENet, M2AENetConfig
 from m2aenet_core.models.mask_predictor import MaskPredictor, blur_probability, threshold_mask
 from m2aenet_core.models.nafnet import NAFNet
 
@@ -397,18 +397,30 @@ def test_surroundings_begin_as_nothing_and_then_reach_far() -> None:
     assert difference[:5].max() == 0
 
 
-def test_decisions_alone_learn_without_the_rest(randomise: Callable[[nn.Module], None]) -> None:
+@pytest.mark.parametrize("learn", ["decisions", "restoration"])
+def test_a_part_learns_without_the_rest(learn: Learning, randomise: Callable[[nn.Module], None]) -> None:
     network, batch = M2AENet(FORMS["surroundings"]).train(), made_batch()
     randomise(network)
-    output = network(batch.blur, decisions_only=True)
-    assert torch.equal(output.restored, batch.blur)
-    terms = compute_losses(output, batch, LossConfig(l1=0, ssim=0, fft=0, displacement=0.1))
+    output = network(batch.blur, learn=learn)
+    assert torch.equal(output.restored, batch.blur) == (learn == "decisions")
+    terms = compute_losses(output, batch, LossConfig(displacement=0.1))
     torch.stack(list(terms.values())).sum().backward()
-    learning = {id(parameter) for part in network.decision_parts() for parameter in part.parameters()}
+    learning = {id(parameter) for part in network.learning_parts(learn) for parameter in part.parameters()}
+    assert learning
     for name, parameter in network.named_parameters():
-        assert (parameter.grad is not None) == (id(parameter) in learning), name
+        if learn == "decisions" or not name.startswith(("surroundings", "mask_predictors", "motion_analyzers")):
+            assert (parameter.grad is not None) == (id(parameter) in learning), name
 
 
-def test_decisions_on_the_way_cannot_learn_alone() -> None:
+def test_both_parts_are_all_but_the_first_stages() -> None:
+    network = M2AENet(FORMS["surroundings"])
+    parts = [network.learning_parts(learn) for learn in ("decisions", "restoration")]
+    first, second = ({id(parameter) for each in some for parameter in each.parameters()} for some in parts)
+    assert not first & second
+    rest = {name.split(".")[0] for name, each in network.named_parameters() if id(each) not in first | second}
+    assert rest == {"intro", "encoders", "downs"}
+
+
+def test_decisions_on_the_way_cannot_learn_apart() -> None:
     with pytest.raises(InputError, match="takes no decisions before it restores"):
-        M2AENet(FORMS["every scale"]).decision_parts()
+        M2AENet(FORMS["every scale"]).learning_parts("restoration")

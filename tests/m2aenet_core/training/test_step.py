@@ -59,17 +59,27 @@ def test_a_step_tells_the_loss_each_term_and_the_psnr(config: TrainConfig) -> No
     assert figures["psnr_db"] == pytest.approx((-10 * error.log10()).mean().item(), abs=0.01)
 
 
-def test_decisions_learn_alone(config: TrainConfig) -> None:
-    config = replace(config, learn="decisions", learning_rate=1e-2)
+DECISIONS = {"mask_predictors", "motion_analyzers"}
+RESTORATION = {"middle", "ups", "decoders", "ending"}
+
+
+@pytest.mark.parametrize(
+    ("learn", "terms", "parts"),
+    [
+        ("decisions", ["mask", "reblur", "total_variation"], DECISIONS),
+        ("restoration", ["l1", "ssim", "fft"], RESTORATION),
+    ],
+)
+def test_a_part_learns_from_its_own_terms(config: TrainConfig, learn: str, terms: list[str], parts: set[str]) -> None:
+    config = replace(config, learn=learn, learning_rate=1e-2)
     fabric, state = begun(config)
     before = {name: value.detach().clone() for name, value in state.model.named_parameters()}
     figures = take_step(fabric, config, state, batch_of(config, 2))
-    assert list(figures) == ["loss", "mask", "reblur", "total_variation", "psnr_db"]
-    moved = [name for name, value in state.model.named_parameters() if not torch.equal(value, before[name])]
-    changed = {
-        part for part in ("mask_predictors", "motion_analyzers", "encoders", "middle") if part in " ".join(moved)
-    }
-    assert changed == {"mask_predictors", "motion_analyzers"}
+    take_step(fabric, config, state, batch_of(config, 2))
+    assert list(figures) == ["loss", *terms, "psnr_db"]
+    moved = {n for n, value in state.model.named_parameters() if not torch.equal(value, before[n])}
+    changed = {part for part in DECISIONS | RESTORATION | {"intro"} if any(part in name for name in moved)}
+    assert changed == parts
 
 
 @pytest.mark.parametrize("network", ["m2aenet", "lmdvit"])
