@@ -15,6 +15,7 @@ COMMANDS: Mapping[str, str] = {
     "deblur": "restore photos from files and folders",
     "train": "train a network on blur made from sharp photos",
     "evaluate": "score models on pairs, or on blur made from sharp photos",
+    "sheet": "show what a model makes of many photos, on contact sheets",
     "synthesize": "write a set of made blur, with its truth, from sharp photos",
     "calibrate": "make 0.5 the best threshold of a model",
     "benchmark": "measure speed on this machine",
