@@ -15,12 +15,13 @@ from m2aenet_core.models.network import Encoded
 from m2aenet_core.models.trajectory import Motion, TrajectoryForm, trajectory_through
 from m2aenet_core.ops.resize import resize_displacement, resize_image
 from m2aenet_core.pixels import Image, ValueRange
-from m2aenet_core.tiling import Box
+from m2aenet_core.tiling import Box, any_in_cells
+from m2aenet_core.working_scale import Enlargement, Size, reduced_mask
 
 
 @dataclass(frozen=True, eq=False)
 class Tile:
-    """A tile of the padded photo; its encoded features, or None where they are made again when needed."""
+    """A tile of the padded photo, or of its reduced copy; its encoded features, or None where they are made again."""
 
     box: Box
     encoded: Encoded | None
@@ -28,7 +29,7 @@ class Tile:
 
 @dataclass(frozen=True, eq=False)
 class Piece:
-    """A restored rectangle of the padded photo."""
+    """A restored rectangle of the padded photo, or of its reduced copy."""
 
     box: Box
     cells: NDArray[np.bool_]
@@ -57,6 +58,11 @@ class Analysis:
     """(1, 2 * K, h, w): displacements in pixels of the cells' scale, or None for a network without motion."""
     tiles: Sequence[Tile] = field(repr=False)
     padded_size: tuple[int, int] = field(repr=False)
+    """Height and width of what was analyzed, with its repeated border."""
+    scale: float = 1.0
+    """The share of the photo's sides that was worked at. Arrays (H, W) and displacements are in the photo's pixels."""
+    reduced: NDArray[np.float32] | None = field(repr=False, default=None)
+    """(h, w, 1) or (h, w, 3), black = 0, white = 1: the reduced copy that was analyzed, at a scale below 1."""
     macs: int = 0
     """Multiply-adds it took."""
     has_mask: bool = True
@@ -71,14 +77,32 @@ class Analysis:
         """Whether the network finds motion; if not, displacements are 0."""
         return self.coarse_motion is not None
 
+    @property
+    def seen(self) -> tuple[Image, ValueRange]:
+        """What was analyzed, the photo or its reduced copy, and its black and white."""
+        return (self.image, self.value_range) if self.reduced is None else (self.reduced, (0.0, 1.0))
+
+    @property
+    def enlargement(self) -> Enlargement | None:
+        """The way from what was analyzed to the photo; None where that is the photo itself."""
+        return None if self.reduced is None else Enlargement(self._seen_size, self._size)
+
+    def cells_of(self, mask: NDArray[np.bool_], cell: int) -> NDArray[np.bool_]:
+        """Give which cells (h, w), `cell` pixels wide, of what was analyzed hold any pixel of a mask (H, W)."""
+        mask = mask if self.reduced is None else reduced_mask(mask, self._seen_size)
+        return any_in_cells(mask, self.padded_size, cell)
+
     @cached_property
     def blur_probability(self) -> NDArray[np.float32]:
         """(H, W) float32 in [0, 1]: probability that a pixel is blurred."""
-        height, width = self.image.shape[:2]
+        height, width = self._seen_size
         full = self.coarse_probability
         if self.decides_windows:
             full = torch.nn.functional.interpolate(full, size=self.padded_size, mode="nearest")
-        return resize_image(full, self.padded_size)[0, 0, :height, :width].cpu().numpy()
+        full = resize_image(full, self.padded_size)[..., :height, :width]
+        if self.decides_windows:
+            full = torch.nn.functional.interpolate(full, size=self._size, mode="nearest")
+        return resize_image(full, self._size)[0, 0].cpu().numpy()
 
     @cached_property
     def start_displacement(self) -> NDArray[np.float32]:
@@ -107,13 +131,25 @@ class Analysis:
     def _form(self) -> TrajectoryForm:
         return "quadratic" if self.coarse_motion is None else self.coarse_motion.form
 
+    @property
+    def _size(self) -> Size:
+        height, width = self.image.shape[:2]
+        return height, width
+
+    @property
+    def _seen_size(self) -> Size:
+        height, width = self.seen[0].shape[:2]
+        return height, width
+
     @cached_property
     def _instants(self) -> NDArray[np.float32]:
         """(K, H, W, 2): the displacements that the network gave, at full size."""
-        height, width = self.image.shape[:2]
+        height, width = self._size
         if self.coarse_motion is None:
             return np.zeros((2, height, width, 2), np.float32)
-        full = resize_displacement(self.coarse_motion.field, self.padded_size)[0, :, :height, :width]
+        rows, columns = self._seen_size
+        full = resize_displacement(self.coarse_motion.field, self.padded_size)[..., :rows, :columns]
+        full = resize_displacement(full, self._size)[0]
         return np.ascontiguousarray(full.view(-1, 2, height, width).permute(0, 2, 3, 1).cpu().numpy())
 
 

@@ -23,7 +23,8 @@ from m2aenet_core.photo_tiles import Photo, ProgressCallback, analyze_tiles
 from m2aenet_core.pixels import Image, ValueRange, check_image, check_value_range, value_range_of
 from m2aenet_core.restoration import HALO_PX, Restoration, paste
 from m2aenet_core.runner import Runner
-from m2aenet_core.tiling import any_in_cells
+from m2aenet_core.scale_choice import analyze_at_best
+from m2aenet_core.working_scale import Scale, check_scale, reduced_photo, reduced_size
 
 __all__ = ["EXECUTIONS", "HALO_PX", "PRECISIONS", "Deblurrer", "ProgressCallback", "check_mask", "check_threshold"]
 
@@ -88,6 +89,7 @@ class Deblurrer:
         *,
         mask: Image | None = None,
         value_range: ValueRange | None = None,
+        scale: Scale = 1.0,
         execution: str | None = None,
         progress: ProgressCallback | None = None,
     ) -> DeblurResult:
@@ -97,24 +99,46 @@ class Deblurrer:
         if mask is not None:
             check_image(image)
             check_mask(mask, image.shape[:2])
-        analysis = self.analyze(image, value_range=value_range, progress=progress)
+        analysis = self.analyze(image, value_range=value_range, scale=scale, progress=progress)
         return self.restore(analysis, threshold, mask=mask, execution=execution, progress=progress)
 
     def analyze(
-        self, image: Image, *, value_range: ValueRange | None = None, progress: ProgressCallback | None = None
+        self,
+        image: Image,
+        *,
+        value_range: ValueRange | None = None,
+        scale: Scale = 1.0,
+        progress: ProgressCallback | None = None,
     ) -> Analysis:
         """Give blur probability, displacements and features of a photo, computed once for all thresholds.
 
         image: (H, W), (H, W, 1), (H, W, 3) or (H, W, 4), integers or floats, from 1x1 on. value_range: the values
-        that stand for black and white (by default `value_range_of`). progress(done, total) is called between
-        tiles, and may raise Cancelled.
+        that stand for black and white (by default `value_range_of`). scale: share of the photo's sides that is worked
+        at: 0.5 for blur longer than the network knows, some 40 pixels and more; "auto" is chosen from what is found
+        (`scale_choice`). What it gives is in the photo's own pixels all the same. progress(done, total) is called
+        between tiles, and may raise Cancelled. Raises InputError for a photo, range or scale that is none.
         """
         check_image(image)
         value_range = value_range_of(image) if value_range is None else value_range
         check_value_range(value_range)
+        check_scale(scale, image.shape[:2])
+        if scale != "auto":
+            return self._analyze(image, value_range, scale, progress)
+
+        def analyze(at: float, is_look: bool) -> Analysis:
+            return self._analyze(image, value_range, at, _only_cancelling(progress) if is_look else progress)
+
+        return analyze_at_best(analyze, image.shape[:2])
+
+    def _analyze(
+        self, image: Image, value_range: ValueRange, scale: float, progress: ProgressCallback | None
+    ) -> Analysis:
         started = time.perf_counter()
         self._runner.notes.clear()
-        photo = Photo(image, value_range, self.model.size_multiple)
+        size = reduced_size(image.shape[:2], scale)
+        reduced = reduced_photo(image, value_range, size) if size != image.shape[:2] else None
+        multiple = self.model.size_multiple
+        photo = Photo(image, value_range, multiple) if reduced is None else Photo(reduced, (0.0, 1.0), multiple)
         with self._runner.computing():
             found = analyze_tiles(self._runner, photo, self.tile_px, progress)
         return Analysis(
@@ -126,6 +150,8 @@ class Deblurrer:
             coarse_motion=found.motion,
             tiles=found.tiles,
             padded_size=photo.size,
+            scale=scale if reduced is not None else 1.0,
+            reduced=reduced,
             macs=found.macs,
             has_mask=self.model.has_mask,
             decides_windows=self.model.decides_windows,
@@ -161,7 +187,7 @@ class Deblurrer:
         with self._runner.computing():
             pieces = Restoration(self._runner, analysis, cells, own, execution).pieces(known, progress)
         return DeblurResult(
-            restored=paste(analysis.image, analysis.value_range, pieces, analysis.padded_size, execution),
+            restored=paste(analysis, pieces, execution),
             mask=full,
             density=float(full.mean()),
             macs=sum(piece.macs for piece in pieces),
@@ -184,13 +210,13 @@ class Deblurrer:
         cell = self.model.cell_px
         if mask is not None:
             full = check_mask(mask, analysis.image.shape[:2])
-            return full, any_in_cells(full, analysis.padded_size, cell)
+            return full, analysis.cells_of(full, cell)
         full = analysis.blur_probability > threshold
         cells = analysis.coarse_probability[0, 0].cpu().numpy() > threshold
         if execution == "adaptive":
             # a lone cell may exceed the threshold where no pixel between cells does: only what the mask shows is
             # restored
-            cells = cells & any_in_cells(full, analysis.padded_size, cell)
+            cells = cells & analysis.cells_of(full, cell)
         return full, cells
 
 
@@ -206,6 +232,11 @@ def check_mask(mask: Image, size: tuple[int, ...]) -> NDArray[np.bool_]:
         shape = "x".join(str(side) for side in mask.shape)
         raise InputError(f"mask is {shape} but the image is {size[0]}x{size[1]}; resize one of them")
     return np.asarray(mask != 0, np.bool_)
+
+
+def _only_cancelling(progress: ProgressCallback | None) -> ProgressCallback | None:
+    """A look is short: the bar stays full, but the work can be stopped."""
+    return None if progress is None else lambda _done, _total: progress(1, 1)
 
 
 def _known(what: str, name: str, choices: Sequence[str]) -> str:

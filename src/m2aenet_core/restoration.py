@@ -13,9 +13,10 @@ from torch import Tensor
 from m2aenet_core.analysis import Analysis, Piece, Tile
 from m2aenet_core.models.network import Decision, Encoded
 from m2aenet_core.photo_tiles import TILE_OVERLAP_PX, Photo, ProgressCallback, encode
-from m2aenet_core.pixels import Image, ValueRange, add_residual, value_limits
+from m2aenet_core.pixels import Image, add_residual, value_limits
 from m2aenet_core.runner import Runner
 from m2aenet_core.tiling import Box, blurred_regions, ramps
+from m2aenet_core.working_scale import Enlargement
 
 # around a blurred region: what its pixels draw on, and room to fade into the photo
 HALO_PX = 32
@@ -56,7 +57,7 @@ class Restoration:
         """Cells (h, w): which are blurred; threshold: what the network decides by itself with, if it does."""
         self._runner, self._analysis = runner, analysis
         self._cells, self._threshold, self._execution = cells, threshold, execution
-        self._photo = Photo(analysis.image, analysis.value_range, runner.network.size_multiple)
+        self._photo = Photo(*analysis.seen, runner.network.size_multiple)
         self._cell = runner.network.cell_px
 
     def pieces(self, known: Sequence[Piece], progress: ProgressCallback | None) -> list[Piece]:
@@ -114,39 +115,58 @@ class Restoration:
         return mask.to(device)
 
 
-def paste(
-    image: Image, value_range: ValueRange, pieces: Sequence[Piece], size: tuple[int, int], execution: str
-) -> Image:
+class _Placed(NamedTuple):
+    """A piece at its place in the photo."""
+
+    piece: Piece
+    box: Box
+    enlargement: Enlargement | None
+
+    def difference(self, part: Box) -> NDArray[np.float32]:
+        """Give what is added to a part of the photo, (h, w, 3)."""
+        if self.enlargement is not None:
+            return self.enlargement.part(self.piece.difference, self.piece.box, part)
+        return self.piece.difference[part.top - self.box.top : part.bottom - self.box.top, : part.width]
+
+
+def paste(analysis: Analysis, pieces: Sequence[Piece], execution: str) -> Image:
     """Give the photo with the pieces added, which fade into it and into each other.
 
-    size: height and width of the padded photo. Pixels outside of all pieces stay bit for bit.
+    Pixels outside of all pieces stay bit for bit.
     """
-    ramp = HALO_PX // 2 if execution == "adaptive" else TILE_OVERLAP_PX
-    weights = [ramps(piece.box, *size, ramp) for piece in pieces]
+    image, value_range, enlargement = analysis.image, analysis.value_range, analysis.enlargement
+    ramp = (HALO_PX // 2 if execution == "adaptive" else TILE_OVERLAP_PX) / analysis.scale
+    whole = Box(0, 0, *analysis.padded_size)
+    whole = whole if enlargement is None else enlargement.box(whole)
+    placed = [_place(piece, enlargement) for piece in pieces]
+    weights = [ramps(each.box, whole.height, whole.width, ramp) for each in placed]
     restored, limits = image.copy(), value_limits(image, value_range)
     for top in range(0, image.shape[0], _BAND_PX):
         bottom = min(top + _BAND_PX, image.shape[0])
-        here = [index for index, piece in enumerate(pieces) if piece.box.top < bottom and piece.box.bottom > top]
+        here = [index for index, each in enumerate(placed) if each.box.top < bottom and each.box.bottom > top]
         if not here:
             continue
-        left = min(pieces[index].box.left for index in here)
-        right = min(max(pieces[index].box.right for index in here), image.shape[1])
+        left = min(placed[index].box.left for index in here)
+        right = min(max(placed[index].box.right for index in here), image.shape[1])
         total = np.zeros((bottom - top, right - left, 3), np.float32)
         shares = np.zeros((bottom - top, right - left, 1), np.float32)
         for index in here:
-            box, (down, across) = pieces[index].box, weights[index]
+            box, (down, across) = placed[index].box, weights[index]
             first, last = max(top, box.top), min(bottom, box.bottom)
-            end = min(right, box.right)
-            where = np.s_[first - top : last - top, box.left - left : end - left]
-            inside = np.s_[first - box.top : last - box.top]
-            weight = (down[inside, None] * across[None, : end - box.left])[..., None]
-            total[where] += weight * pieces[index].difference[inside, : end - box.left]
+            part = Box(first, box.left, last - first, min(right, box.right) - box.left)
+            where = np.s_[first - top : last - top, box.left - left : part.right - left]
+            weight = (down[first - box.top : last - box.top, None] * across[None, : part.width])[..., None]
+            total[where] += weight * placed[index].difference(part)
             shares[where] += weight
         # where regions overlap beyond their ramps, the weights add up to more than one
         total /= np.maximum(shares, 1)
-        part = image[top:bottom, left:right]
-        restored[top:bottom, left:right] = add_residual(part, total, value_range, limits)
+        part_of_photo = image[top:bottom, left:right]
+        restored[top:bottom, left:right] = add_residual(part_of_photo, total, value_range, limits)
     return restored
+
+
+def _place(piece: Piece, enlargement: Enlargement | None) -> _Placed:
+    return _Placed(piece, piece.box if enlargement is None else enlargement.box(piece.box), enlargement)
 
 
 def _cut(cells: NDArray[np.bool_], box: Box) -> NDArray[np.bool_]:

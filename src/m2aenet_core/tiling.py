@@ -119,7 +119,7 @@ def _around(first: Box, second: Box) -> Box:
     return Box(top, left, bottom - top, right - left)
 
 
-def feather(box: Box, height: int, width: int, ramp: int) -> NDArray[np.float32]:
+def feather(box: Box, height: int, width: int, ramp: float) -> NDArray[np.float32]:
     """Give weights (box.height, box.width) in (0, 1]: 1 inside, falling over `ramp` pixels towards inner edges.
 
     At the photo's own border the weight stays 1. Two boxes that overlap by `ramp` sum to 1 there.
@@ -128,13 +128,13 @@ def feather(box: Box, height: int, width: int, ramp: int) -> NDArray[np.float32]
     return vertical[:, None] * horizontal[None, :]
 
 
-def ramps(box: Box, height: int, width: int, ramp: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+def ramps(box: Box, height: int, width: int, ramp: float) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Give the weights of `feather` for the rows (box.height) and for the columns (box.width), whose product it is."""
     vertical = _ramp(box.height, ramp, box.top > 0, box.bottom < height)
     return vertical, _ramp(box.width, ramp, box.left > 0, box.right < width)
 
 
-def _ramp(length: int, ramp: int, at_start: bool, at_end: bool) -> NDArray[np.float32]:
+def _ramp(length: int, ramp: float, at_start: bool, at_end: bool) -> NDArray[np.float32]:
     position = np.arange(length, dtype=np.float32) + 0.5
     weight = np.ones(length, np.float32)
     if at_start:

@@ -67,6 +67,17 @@ def _with_grid(image: Tensor, displacement: Tensor) -> tuple[Tensor, Tensor]:
     return padded.to(dtype), grid.to(dtype)
 
 
+def read_at(image: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
+    """Give the image (B, C, H, W) read at rows (h) and columns (w), as (B, C, h, w): bicubic, its border repeated.
+
+    Rows and columns may lie between pixels, whose centres are whole numbers, and beyond the image.
+    """
+    y, x = ((2 * at + 1) / side - 1 for at, side in zip((rows, columns), image.shape[-2:], strict=True))
+    grid = torch.stack([x.expand(len(y), -1), y.unsqueeze(1).expand(-1, len(x))], dim=-1).to(image.dtype)
+    grid = grid.expand(len(image), -1, -1, -1)
+    return F.grid_sample(image, grid, mode="bicubic", padding_mode="border", align_corners=False)
+
+
 class Readers(NamedTuple):
     """A table seen from the rows that are read: which taps read a row, the taps of a kernel position together.
 
