@@ -8,6 +8,7 @@ import sys
 from collections.abc import Mapping, Sequence
 
 SUBCOMMANDS: Mapping[str, str] = {
+    "harm": "what becomes of pictures without motion blur",
     "inference": "deblurring a photo, beside NAFNet: how the cost follows the blur",
     "macs": "multiply-adds of every network, counted",
     "operators": "each operator beside other ways to compute it",
@@ -38,7 +39,7 @@ def _help() -> str:
         [
             "usage: m2aenet benchmark <what> [options]",
             "",
-            "Measure speed and memory on this machine.",
+            "Measure speed and memory on this machine, and what is done to pictures without motion blur.",
             "",
             *lines,
             "",

@@ -71,12 +71,16 @@ def strip_png(truth: Truth, results: Sequence[PhotoScores], *, has_masks: bool) 
     """Give the pictures of a photo side by side, in the order of `column_titles`; each model's first execution."""
     networks = [result for result in results if result.scores[0].model != INPUT]
     pictures: list[Pixels] = [truth.blur, *(result.outcomes[0].restored for result in networks), truth.sharp]
-    pictures += [_heat(result.found.probability) for result in networks if result.found.probability is not None]
+    pictures += [heat(result.found.probability) for result in networks if result.found.probability is not None]
     if has_masks:
         pictures.append(_mask_picture(truth))
     top, bottom, left, right = _around(truth.mask, truth.blur.shape[:2])
-    cells = [_fitted(picture[top:bottom, left:right]) for picture in pictures]
-    return _png(np.concatenate(_with_gaps(cells), axis=1))
+    return side_by_side_png([picture[top:bottom, left:right] for picture in pictures])
+
+
+def side_by_side_png(pictures: Sequence[Pixels]) -> bytes:
+    """Give pictures of one size, (H, W) or (H, W, 3), each as large as a cell, in a strip for `sheet_png`."""
+    return _png(np.concatenate(_with_gaps([_fitted(picture) for picture in pictures]), axis=1))
 
 
 def sheet_png(titles: Sequence[str], rows: Sequence[SheetRow]) -> bytes:
@@ -131,7 +135,8 @@ def _around(mask: Mask | None, size: tuple[int, ...]) -> tuple[int, int, int, in
     return top, bottom, left, right
 
 
-def _heat(probability: NDArray[np.float32]) -> Pixels:
+def heat(probability: NDArray[np.float32]) -> Pixels:
+    """Give a probability (H, W) as colours (H, W, 3) from black (0) to pale yellow (1)."""
     from matplotlib import colormaps
 
     return np.asarray(colormaps["magma"](probability, bytes=True)[..., :3], np.uint8)
