@@ -8,12 +8,16 @@ import argparse
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from tqdm import tqdm
 
 from m2aenet_core.cli import EXIT_FAILED, run_command
 from m2aenet_core.deblur_files import DeblurSettings, open_for, restore_files
 from m2aenet_core.deblur_plan import SAVED_BY_OPTION, PlannedPhoto, check_plan, make_plan
+
+if TYPE_CHECKING:
+    from m2aenet_core.working_scale import Scale
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -46,6 +50,7 @@ def _settings(options: argparse.Namespace) -> DeblurSettings:
         precision=options.precision,
         tile_px=options.tile_px,
         value_range=tuple(options.value_range) if options.value_range else None,
+        scale=options.scale,
         check=options.check,
     )
 
@@ -115,6 +120,14 @@ def _parser() -> argparse.ArgumentParser:
         help="values of black and white, where they cannot be told from the photo (such as a dark frame of 12 bits)",
     )
     how(
+        "--scale",
+        type=_scale,
+        default=1.0,
+        metavar="SCALE",
+        help="share of the photo's sides that is worked at: 0.5 or 0.25 for blur of 40 pixels and more; or auto, "
+        "chosen from what is found (default: 1)",
+    )
+    how(
         "--check",
         action="store_true",
         help="blur each result again along its trajectories, and say whether that gives the photo; if not, do not "
@@ -142,6 +155,18 @@ def _threshold(text: str) -> float:
         raise argparse.ArgumentTypeError(f"{text!r} is not a number; give one between 0 and 1") from None
     if not 0 <= value <= 1:  # NaN too
         raise argparse.ArgumentTypeError(f"{text} is not between 0 and 1; the usual threshold is 0.5")
+    return value
+
+
+def _scale(text: str) -> "Scale":
+    if text == "auto":
+        return "auto"
+    try:
+        value = float(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is neither a number nor auto; give one such as 0.5") from None
+    if not 0 < value <= 1:  # NaN too
+        raise argparse.ArgumentTypeError(f"{text} is not above 0 and up to 1; give one such as 0.5")
     return value
 
 

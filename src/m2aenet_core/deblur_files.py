@@ -24,6 +24,7 @@ from m2aenet_core.trust_words import check_record, verdict
 if TYPE_CHECKING:
     from m2aenet_core.analysis import DeblurResult
     from m2aenet_core.deblurrer import Deblurrer
+    from m2aenet_core.working_scale import Scale
 
 _NEEDING_MOTION = ("displacements",)
 
@@ -44,6 +45,8 @@ class DeblurSettings:
     precision: str = "auto"
     tile_px: int | None = None
     value_range: tuple[float, float] | None = None
+    scale: Scale = 1.0
+    """The share of the photos' sides that is worked at, or "auto"."""
     check: bool = False
     """Blur each result again along its trajectories, and say whether that gives the photo."""
 
@@ -83,7 +86,7 @@ def restore_files(
     Args:
         deblurrer: of `settings`.
         photos: of `make_plan`, after `check_plan`.
-        settings: threshold, mask and value range are taken from here.
+        settings: threshold, mask, value range and scale are taken from here.
         command: the command line that does the same; it goes into the records.
         progress: called between the steps of a photo.
 
@@ -148,7 +151,9 @@ def _restore(
     check_storable(planned.outputs["restored"], photo.pixels, photo)
     if mask is not None:
         check_mask(mask, photo.pixels.shape[:2])
-    analysis = deblurrer.analyze(photo.pixels, value_range=settings.value_range, progress=progress)
+    analysis = deblurrer.analyze(
+        photo.pixels, value_range=settings.value_range, scale=settings.scale, progress=progress
+    )
     result = deblurrer.restore(analysis, settings.threshold, mask=mask, progress=progress)
     record = make_record(deblurrer, result, planned.source, mask=settings.mask, command=command)
     findings = _findings(result)
@@ -194,4 +199,5 @@ def _findings(result: DeblurResult) -> str:
     moved = mean_displacement_px(result.analysis, result.mask)
     movement = "" if moved is None else f", mean displacement {moved:.1f} px"
     notes = "".join(f". {note.removesuffix('.')}" for note in notes_of(result))
-    return f"{result.density:.1%} blurred{movement}, {result.analysis.seconds + result.seconds:.1f} s{notes}"
+    scale = "" if result.analysis.scale == 1 else f", at scale {result.analysis.scale:g}"
+    return f"{result.density:.1%} blurred{movement}{scale}, {result.analysis.seconds + result.seconds:.1f} s{notes}"

@@ -76,6 +76,8 @@ def is_record(record: object) -> bool:
 def settings_of(record: Record) -> DeblurSettings:
     """The settings that a record names, without its mask; of a stack, with the value range of its first frame.
 
+    The scale of a stack is "auto" where its frames have several.
+
     Raises:
         InputError: the network is in no file.
     """
@@ -91,6 +93,8 @@ def settings_of(record: Record) -> DeblurSettings:
         execution=settings["execution"],
         precision=settings["precision"],
         tile_px=settings["tile_px"],
+        # records of before there was a choice hold none
+        scale=settings.get("scale", 1.0),
         value_range=tuple(image["value_range"]),
     )
 

@@ -32,7 +32,7 @@ def as_python(record: Record, photo: FoundPhoto | None, *, mask: np.ndarray | No
     """
     settings = settings_of(record)
     lines = [f"pixels = {_pixels(photo, otherwise)}", _opening(settings)]
-    lines += [f"analysis = deblurrer.analyze(pixels, value_range={settings.value_range!r})"]
+    lines += [f"analysis = deblurrer.analyze(pixels, value_range={settings.value_range!r}{_scale(settings)})"]
     if record["settings"]["threshold"] is None:
         lines += [*_mask_lines(mask), "result = deblurrer.restore(analysis, mask=mask)"]
     else:
@@ -49,17 +49,20 @@ def frames_as_python(record: Record, file: Path | None, *, otherwise: str = "") 
         otherwise: an expression that gives the whole stack where it is in no file; it may use `np`.
     """
     settings = settings_of(record)
-    ranges = [f"    {tuple(frame['frame'])!r}: {tuple(frame['image']['value_range'])!r}," for frame in record["frames"]]
+    entries = [
+        f"    {tuple(frame['frame'])!r}: ({tuple(frame['image']['value_range'])!r}, {frame.get('scale', 1.0)!r}),"
+        for frame in record["frames"]
+    ]
     lines = [
         f"pixels = {otherwise if file is None else f'tifffile.imread({str(file)!r})'}",
         _opening(settings),
-        "ranges = {  # black and white of each frame",
-        *ranges,
+        "frames = {  # black and white of each frame, and its working scale",
+        *entries,
         "}",
         "restored = np.zeros(pixels.shape, pixels.dtype)",
-        "for frame, value_range in ranges.items():",
-        f"    result = deblurrer(np.array(pixels[frame]), {settings.threshold!r}, value_range=value_range)",
-        "    restored[frame] = result.restored",
+        "for frame, (value_range, scale) in frames.items():",
+        "    analysis = deblurrer.analyze(np.array(pixels[frame]), value_range=value_range, scale=scale)",
+        f"    restored[frame] = deblurrer.restore(analysis, {settings.threshold!r}).restored",
     ]
     return _program(record, lines)
 
@@ -107,6 +110,7 @@ def deblur_words(
     words += ["--model", settings.model, "--device", settings.device]
     words += ["--execution", settings.execution, "--precision", settings.precision]
     words += [] if settings.tile_px is None else ["--tile-px", str(settings.tile_px)]
+    words += [] if settings.scale == 1 else ["--scale", str(settings.scale)]
     words += [] if file_format == "keep" else ["--format", file_format]
     return [*words, *flags]
 
@@ -130,6 +134,10 @@ def _opening(settings: DeblurSettings) -> str:
     keywords = "".join(f", {name}={value!r}" for name, value in how.items())
     tiles = "" if settings.tile_px is None else f", tile_px={settings.tile_px}"
     return f"deblurrer = Deblurrer({settings.model!r}{keywords}{tiles})"
+
+
+def _scale(settings: DeblurSettings) -> str:
+    return "" if settings.scale == 1 else f", scale={settings.scale!r}"
 
 
 def _program(record: Record, lines: list[str]) -> str:

@@ -22,7 +22,7 @@ _BLURRED = 0.5
 _LOOK = 0.25
 _STEP = 0.5
 # by this factor a look has to find longer paths
-_LONGER = 1.5
+_LONGER = 1.25
 # the shortest side of a look: a smaller one shows networks too little of what lies around
 _SMALLEST_PX = 96
 

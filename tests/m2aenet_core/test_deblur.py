@@ -351,6 +351,8 @@ def test_pixels_that_the_format_cannot_hold_are_said(run: Run) -> None:
         (["--threshold", "0.5", "--mask", "m.png"], "argument --mask: not allowed with argument --threshold"),
         (["--format", "gif"], "argument --format: invalid choice"),
         (["--tile-px", "0"], "argument --tile-px: '0' is not a number of pixels"),
+        (["--scale", "2"], "argument --scale: 2 is not above 0 and up to 1; give one such as 0.5"),
+        (["--scale", "half"], "argument --scale: 'half' is neither a number nor auto"),
         (["--treshold", "0.5"], "unrecognized arguments: --treshold"),
     ],
 )
@@ -425,6 +427,21 @@ def test_a_network_without_motion_cannot_be_checked(run: Run, tmp_path: Path) ->
     code, _, err = run("a.png", "-o", "out", "--check", model="plain.safetensors")
     assert code == 1
     assert "finds no motion; leave --check out" in err
+
+
+def test_long_blur_is_worked_at_in_a_smaller_copy(run: Run, changing_weights: Path) -> None:
+    write_image("photo.png", photo())
+    outputs = {}
+    for scale in ("1", "0.5", "auto"):
+        code, said, _ = run("photo.png", "-o", scale, "--scale", scale, "--threshold", "0", model=str(changing_weights))
+        assert code == 0
+        assert ("at scale 0.5" in said) == (scale == "0.5")
+        record = json.loads(Path(scale, "photo.png.json").read_text())
+        # a photo of 48 pixels is too small to be looked at in a smaller copy
+        assert record["settings"]["scale"] == (0.5 if scale == "0.5" else 1.0)
+        outputs[scale] = read_image(Path(scale, "photo.png")).pixels
+    assert np.array_equal(outputs["auto"], outputs["1"])
+    assert (outputs["0.5"] != outputs["1"]).any()
 
 
 def test_black_and_white_can_be_told(run: Run) -> None:

@@ -56,10 +56,10 @@ PHOTOS = {
 RANGES = {"deep.tif": (90.0, 2000.5), "float.tif": (-0.25, 1e-05 + 2)}
 
 
-def made(deblurrer: Deblurrer, path: Path, **restoring: Any) -> tuple[dict[str, Any], np.ndarray]:
+def made(deblurrer: Deblurrer, path: Path, scale: float = 1.0, **restoring: Any) -> tuple[dict[str, Any], np.ndarray]:
     """The record and the pixels of a result from a file."""
     pixels = read_image(path).pixels
-    analysis = deblurrer.analyze(pixels, value_range=RANGES.get(path.name))
+    analysis = deblurrer.analyze(pixels, value_range=RANGES.get(path.name), scale=scale)
     threshold = float(np.median(analysis.blur_probability))
     result = deblurrer.restore(analysis, **(restoring or {"threshold": threshold}))
     assert (result.restored != pixels).any()
@@ -88,6 +88,32 @@ def test_the_copied_python_and_command_make_the_same_pixels(
     again = read_record(f"{written}.json")
     assert again["result"]["pixels_sha256"] == record["result"]["pixels_sha256"]
     assert again["settings"] == record["settings"]
+
+
+def test_a_working_scale_is_repeated_too(deblurrer: Deblurrer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    write_image("photo.png", colours())
+    record, restored = made(deblurrer, tmp_path / "photo.png", scale=0.5)
+    assert record["settings"]["scale"] == 0.5
+    photo = find_photo(record)
+    np.testing.assert_array_equal(run_python(as_python(record, photo)), restored)
+    assert main(shlex.split(as_command(record, photo))[1:]) == 0
+    np.testing.assert_array_equal(read_image("restored/photo.png").pixels, restored)
+    del record["settings"]["scale"]  # of a version without
+    assert settings_of(record).scale == 1
+
+
+def test_each_frame_of_a_stack_is_repeated_at_its_scale(deblurrer: Deblurrer, tmp_path: Path) -> None:
+    stack = np.stack([DEEP, DEEP[::-1]])
+    tifffile.imwrite(tmp_path / "film.tif", stack, photometric="minisblack")
+    results = [
+        deblurrer(frame, 0.4, value_range=(90, 2000), scale=s) for frame, s in zip(stack, (1.0, 0.5), strict=True)
+    ]
+    records = [make_record(deblurrer, result) for result in results]
+    frames = [{"frame": [i], "image": r["image"], "scale": r["settings"]["scale"]} for i, r in enumerate(records)]
+    record = {**records[0], "image": None, "frames": frames}
+    expected = np.stack([result.restored for result in results])
+    np.testing.assert_array_equal(run_python(frames_as_python(record, tmp_path / "film.tif")), expected)
 
 
 def test_a_given_mask_is_repeated_too(deblurrer: Deblurrer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -123,7 +149,7 @@ def test_all_frames_of_a_stack_are_repeated(deblurrer: Deblurrer, tmp_path: Path
     tifffile.imwrite(tmp_path / "film.tif", stack, photometric="minisblack")
     results = [deblurrer(frame, 0.4, value_range=(90, 2000)) for frame in stack]
     records = [make_record(deblurrer, result) for result in results]
-    frames = [{"frame": [i], "image": record["image"]} for i, record in enumerate(records)]
+    frames = [{"frame": [i], "image": record["image"], "scale": 1.0} for i, record in enumerate(records)]
     record = {**records[0], "image": None, "frames": frames}
     expected = np.stack([result.restored for result in results])
     assert (expected != stack).any()
