@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -125,11 +126,10 @@ def _draw_lines(screen: Image.Image, inside: _Window, lines: Sequence[str], them
 
 def _plot(inside: _Window, theme: _Theme) -> Pixels:
     """Curves and bars of the size of a window's inside, as matplotlib draws them."""
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
     dpi = 100
-    paper, ink = (tuple(level / 255 for level in colour) for colour in (theme.paper, theme.ink))
+    paper, ink = (f"#{bytes(colour).hex()}" for colour in (theme.paper, theme.ink))
     figure = Figure((inside.width / dpi, inside.height / dpi), dpi=dpi, facecolor=paper, layout="constrained")
     x = np.linspace(0, 6, 200)
     curves, bars = figure.subplots(1, 2)
@@ -140,9 +140,9 @@ def _plot(inside: _Window, theme: _Theme) -> Pixels:
         axes.set_facecolor(paper)
         axes.set_title(title, color=ink)
         axes.tick_params(colors=ink)
-    canvas = FigureCanvasAgg(figure)
-    canvas.draw()
-    return np.asarray(canvas.buffer_rgba(), np.uint8)[..., :3].copy()
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", dpi=dpi)
+    return np.asarray(Image.open(buffer).convert("RGB"))
 
 
 def _font(size: int, *, is_mono: bool = False) -> ImageFont.FreeTypeFont:
