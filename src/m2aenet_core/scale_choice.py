@@ -18,11 +18,13 @@ from m2aenet_core.ops.sampling import read_at
 
 # cells that count as blurred for the choice; the person's threshold is not known yet
 _BLURRED = 0.5
+# cells in which a look sees blur too, which it is less sure of; and the least share of the blurred cells it must see
+_SEEN, _LEAST_SHARE = 0.2, 0.15
 # a look takes a sixteenth of the work of an analysis, and there blur beyond the range of training stands out most
 _LOOK = 0.25
 _STEP = 0.5
 # by this factor a look has to find longer paths
-_LONGER = 1.25
+_LONGER = 1.5
 # the shortest side of a look: a smaller one shows networks too little of what lies around
 _SMALLEST_PX = 96
 
@@ -47,13 +49,17 @@ def analyze_at_best(analyze: Callable[[float, bool], Analysis], size: tuple[int,
 
 
 def finds_longer(look: Analysis, found: Analysis) -> bool:
-    """Tell whether a look at a smaller size finds much longer paths, on average where the larger one found blur."""
+    """Tell whether a look at a smaller size sees the blur too, and finds much longer paths there on average.
+
+    What is only smooth, such as a sky, may have long paths in a look, but does not look blurred in it.
+    """
+    places = _places(look, found)
     blurred = _inside(found.coarse_probability, found) > _BLURRED
-    own = _inside(_path_lengths(found), found)[blurred]
-    if not len(own):
+    seen = blurred & (read_at(look.coarse_probability, *places) > _SEEN)
+    if seen.sum() < max(1, _LEAST_SHARE * blurred.sum()):
         return False
-    seen = read_at(_path_lengths(look), *_places(look, found))[blurred]
-    return float(seen.mean()) > _LONGER * float(own.mean())
+    longer, own = read_at(_path_lengths(look), *places)[seen], _inside(_path_lengths(found), found)[seen]
+    return float(longer.mean()) > _LONGER * float(own.mean())
 
 
 def _may_go_down(found: Analysis) -> bool:
