@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,6 +12,8 @@ import torch
 from torch import nn
 
 from m2aenet_core.analysis import Analysis, DeblurResult
+from m2aenet_core.checkpoint import save_model
+from m2aenet_core.deblurrer import Deblurrer
 from m2aenet_core.models.m2aenet import M2AENet, M2AENetConfig
 from m2aenet_core.models.trajectory import Motion
 from m2aenet_core.pixels import value_range_of
@@ -63,6 +66,25 @@ def tiny_model(photo: np.ndarray) -> M2AENet:
         model.ending.weight.mul_(0.02)
         model.ending.bias.mul_(0.02)
     return model.eval()
+
+
+@pytest.fixture(scope="session")
+def changing_weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A file of weights that change whatever counts as blurred; untrained, a network gives the photo back as it is."""
+    torch.manual_seed(0)
+    network = M2AENet(M2AENetConfig(width=8, encoder_blocks=(1, 1, 1, 1), middle_blocks=1, decoder_blocks=(1, 1, 1, 1)))
+    with torch.no_grad():
+        for parameter in network.parameters():
+            parameter.add_(0.2 * torch.randn_like(parameter))
+    path = tmp_path_factory.mktemp("weights") / "changing.safetensors"
+    save_model(network, path)
+    return path
+
+
+@pytest.fixture(scope="session")
+def deblurrer(changing_weights: Path) -> Deblurrer:
+    """A deblurrer whose weights lie in a file, as a record needs it."""
+    return Deblurrer(changing_weights, device="cpu")
 
 
 @pytest.fixture(scope="session")

@@ -387,19 +387,6 @@ def test_an_unknown_choice_gets_a_sentence(
     assert not out.exists()
 
 
-@pytest.fixture(scope="session")
-def changing_weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Weights that change whatever they are told is blurred."""
-    torch.manual_seed(0)
-    network = M2AENet(M2AENetConfig(width=8, encoder_blocks=(1, 1, 1, 1), middle_blocks=1, decoder_blocks=(1, 1, 1, 1)))
-    with torch.no_grad():
-        for parameter in network.parameters():
-            parameter.add_(0.2 * torch.randn_like(parameter))
-    path = tmp_path_factory.mktemp("weights") / "changing.safetensors"
-    save_model(network, path)
-    return path
-
-
 def test_a_checked_result_is_said_not_to_explain_its_photo(run: Run, changing_weights: Path) -> None:
     write_photo("a.png")
     write_image("m.png", np.full((48, 64), 255, np.uint8))

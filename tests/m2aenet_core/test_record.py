@@ -11,7 +11,7 @@ import pytest
 import skimage.data
 import torch
 
-from m2aenet_core import Deblurrer, DeblurResult, M2AENet, M2AENetConfig, __version__, save_model
+from m2aenet_core import Deblurrer, DeblurResult, __version__
 from m2aenet_core.record import (
     encode_record,
     file_sha256,
@@ -20,15 +20,6 @@ from m2aenet_core.record import (
     pixels_sha256,
     write_record,
 )
-
-
-@pytest.fixture(scope="module")
-def deblurrer(tmp_path_factory: pytest.TempPathFactory) -> Deblurrer:
-    torch.manual_seed(0)
-    config = M2AENetConfig(width=8, encoder_blocks=(1, 1, 1, 1), middle_blocks=1, decoder_blocks=(1, 1, 1, 1))
-    path = tmp_path_factory.mktemp("weights") / "tiny.safetensors"
-    save_model(M2AENet(config), path)
-    return Deblurrer(path, device="cpu")
 
 
 @pytest.fixture(scope="module")

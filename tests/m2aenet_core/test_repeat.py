@@ -11,9 +11,8 @@ import numpy as np
 import pytest
 import skimage.data
 import tifffile
-import torch
 
-from m2aenet_core import Deblurrer, InputError, M2AENet, M2AENetConfig, save_model
+from m2aenet_core import Deblurrer, InputError
 from m2aenet_core.cli import main
 from m2aenet_core.image_io import read_image, write_image
 from m2aenet_core.record import make_record, write_record
@@ -26,19 +25,6 @@ from m2aenet_core.repeat import (
     settings_of,
 )
 from m2aenet_core.repeat_text import as_command, as_python, frames_as_python
-
-
-@pytest.fixture(scope="module")
-def deblurrer(tmp_path_factory: pytest.TempPathFactory) -> Deblurrer:
-    torch.manual_seed(0)
-    config = M2AENetConfig(width=8, encoder_blocks=(1, 1, 1, 1), middle_blocks=1, decoder_blocks=(1, 1, 1, 1))
-    path = tmp_path_factory.mktemp("weights") / "tiny.safetensors"
-    network = M2AENet(config)
-    with torch.no_grad():
-        for parameter in network.parameters():  # untrained, it would give the photo back as it is
-            parameter.add_(0.2 * torch.randn_like(parameter))
-    save_model(network, path)
-    return Deblurrer(path, device="cpu")
 
 
 def colours() -> np.ndarray:
