@@ -84,7 +84,9 @@ def deblur_settings(settings: Settings) -> DeblurSettings:
     """The settings of the window as the command takes them."""
     from m2aenet_core.deblur_files import DeblurSettings
 
-    return DeblurSettings(model=settings.model, device=settings.device, threshold=settings.threshold)
+    return DeblurSettings(
+        model=settings.model, device=settings.device, threshold=settings.threshold, scale=settings.scale
+    )
 
 
 class FolderJob(Job[str]):

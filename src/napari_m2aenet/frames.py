@@ -147,6 +147,7 @@ class FramesJob(Job[int]):
         analysis = deblurrer.analyze(
             pixels,
             value_range=self.stack.value_range,
+            scale=self.settings.scale,
             progress=lambda done, total: self._show(index, done, total, 0),
         )
         result = deblurrer.restore(
@@ -186,11 +187,18 @@ class FrameResults:
         self.restored[done.frame] = done.restored
         self.mask[done.frame] = done.mask
         self._common = {key: done.record[key] for key in ("created", "model", "settings", "versions")}
-        self._frames.append({"frame": list(done.frame), "image": done.record["image"], "result": done.record["result"]})
+        own = {
+            "image": done.record["image"],
+            "scale": self._common["settings"]["scale"],
+            "result": done.record["result"],
+        }
+        self._frames.append({"frame": list(done.frame), **own})
 
     def record(self) -> dict[str, Any]:
         """How the frames were made: what they share, and what is of each."""
         settings = {key: value for key, value in self._common.get("settings", {}).items() if key != "mask_sha256"}
+        if len({frame["scale"] for frame in self._frames}) > 1:
+            settings["scale"] = "auto"
         return {
             **self._common,
             "settings": settings,

@@ -118,7 +118,9 @@ class AnalyzeJob(Job[Analyzed]):
         self.check()
         deblurrer = self._shelf.deblurrer(self.settings.model, self.settings.device)
         self.check()
-        analysis = deblurrer.analyze(pixels, value_range=self.source.value_range, progress=self.report)
+        analysis = deblurrer.analyze(
+            pixels, value_range=self.source.value_range, scale=self.settings.scale, progress=self.report
+        )
         self.check()
         threshold = self.settings.threshold
         curves = trajectory_curves(analysis, analysis.blur_probability > threshold)

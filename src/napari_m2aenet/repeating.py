@@ -50,6 +50,12 @@ class Repeat:
         threshold = self.record["settings"]["threshold"]
         return None if threshold is None else round(float(threshold), THRESHOLD.decimals)
 
+    @property
+    def scale(self) -> str:
+        """The working scale, as the window's list names it."""
+        scale = self.record["settings"].get("scale", 1.0)
+        return scale if isinstance(scale, str) else f"{scale:g}"
+
     def device(self) -> str:
         """The device of the record, or the automatic one where this machine lacks it; loads torch."""
         from m2aenet_core.device import resolve_device

@@ -96,11 +96,10 @@ def _macs(analyzed: Analyzed, choice: MaskChoice) -> int:
     import torch
 
     from m2aenet_core.restoration import plan_restoration
-    from m2aenet_core.tiling import any_in_cells
 
     analysis, model = analyzed.analysis, analyzed.deblurrer.model
     cell = model.cell_px
-    cells = any_in_cells(choice.mask(analysis.blur_probability), analysis.padded_size, cell)
+    cells = analysis.cells_of(choice.mask(analysis.blur_probability), cell)
     if choice.is_plain:
         cells = cells & (analysis.coarse_probability[0, 0].cpu().numpy() > choice.threshold)
     plan = plan_restoration(analysis, cells, analyzed.deblurrer.execution, cell, model.size_multiple)

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass, replace
 from enum import Enum
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +23,9 @@ from napari_m2aenet.models import ModelShelf, OpenDeblurrer, open_deblurrer
 from napari_m2aenet.restoration_cost import Pace
 from napari_m2aenet.settings import THRESHOLD, Settings
 from napari_m2aenet.source import Source
+
+if TYPE_CHECKING:
+    from m2aenet_core.working_scale import Scale
 
 NOTHING_YET = "Choose a photo and press Run."
 STOPPED = "Stopped. Press Run to start again."
@@ -93,12 +97,13 @@ class Session:
 
     # -- wishes ---------------------------------------------------------------------------------------------------
 
-    def choose(self, *, model: str | None = None, device: str | None = None) -> None:
+    def choose(self, *, model: str | None = None, device: str | None = None, scale: Scale | None = None) -> None:
         """Set what the next run is made with; what is shown stays as it is."""
         self.settings = replace(
             self.settings,
             model=self.settings.model if model is None else model,
             device=self.settings.device if device is None else device,
+            scale=self.settings.scale if scale is None else scale,
         )
 
     def request_run(self, source: Source) -> bool:
@@ -111,6 +116,13 @@ class Session:
         self._wants_restoration = False
         self.status = Status(f"Finding the blur in “{source.name}” …")
         return True
+
+    def is_run(self, key: Hashable) -> bool:
+        """Whether the photo of the layer with this key was run, or is being run now."""
+        sources = [] if self._wanted_source is None else [self._wanted_source]
+        sources += [] if self._live_job is None else [_source_of(self._live_job)]
+        sources += [] if self.analyzed is None else [self.analyzed.source]
+        return any(source.key == key for source in sources)
 
     def request_threshold(self, threshold: float) -> None:
         """Set the threshold, and ask for a restoration with it where a photo was analyzed.
@@ -322,7 +334,7 @@ class Session:
         return (
             isinstance(job, AnalyzeJob)
             and source.is_same_picture(job.source)
-            and (job.settings.model, job.settings.device) == (self.settings.model, self.settings.device)
+            and replace(job.settings, threshold=self.settings.threshold) == self.settings
         )
 
     def _stop_job(self) -> None:
@@ -361,8 +373,9 @@ def summary(restored: Restored) -> str:
 def _findings(restored: Restored) -> str:
     result, analysis = restored.result, restored.analyzed.analysis
     name = restored.analyzed.source.name
+    scale = "" if analysis.scale == 1 else f"Working scale {analysis.scale:g}. "
     seconds = (
-        f"{analysis.seconds:.1f} s to analyze, {result.seconds:.1f} s to restore on "
+        f"{scale}{analysis.seconds:.1f} s to analyze, {result.seconds:.1f} s to restore on "
         f"{restored.analyzed.deblurrer.device} with the model “{analysis.model_name}”."
     )
     if not analysis.has_mask:

@@ -6,7 +6,10 @@ Nothing here needs Qt or napari, so tests, the session and the documentation rea
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Generic, TypeVar
+from typing import TYPE_CHECKING, Generic, TypeVar
+
+if TYPE_CHECKING:
+    from m2aenet_core.working_scale import Scale
 
 T = TypeVar("T")
 
@@ -60,6 +63,20 @@ DEVICE = Setting(
     default="auto",
     help="Where the network runs. Automatic takes an NVIDIA GPU, then an Apple GPU, then the CPU.",
 )
+
+SCALE = Setting(
+    name="scale",
+    label="Work at",
+    default="1",
+    help=(
+        "The working scale: the size at which the blur is found and taken away. Blur over some 40 pixels, as of a car "
+        "in a large photo, is too long for the networks; at 1/2 or 1/4 it is not. What is sharp stays as it is. Auto "
+        "looks how long the blur is. The photo that was run is run again."
+    ),
+)
+
+SCALES = {"auto": "auto", "1": "1", "0.5": "1/2", "0.25": "1/4"}
+"""The working scales to choose from, and how they are called."""
 
 WIPE_LINE = Setting(
     name="wipe_line",
@@ -193,6 +210,12 @@ class Settings:
     threshold: float = THRESHOLD.default
     model: str = MODEL.default
     device: str = DEVICE.default
+    scale: Scale = 1.0
 
     def __post_init__(self) -> None:
         THRESHOLD.check(self.threshold)
+
+
+def read_scale(text: str) -> Scale:
+    """Return the working scale that a text names: "auto", or a share such as "0.5"."""
+    return "auto" if text == "auto" else float(text)

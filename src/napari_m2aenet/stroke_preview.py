@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from m2aenet_core.deblurrer import Deblurrer, ProgressCallback
 
 MARGIN_PX = 16
-"""Around the stroke; as far as a restored region fades into the photo."""
+"""Around the stroke; as far as a restored region fades into the photo at full size."""
 
 MAX_AREA_PX = 512 * 512
 """A larger change is no stroke, and takes as long as the restoration itself."""
@@ -50,7 +50,7 @@ def stroke_preview(
     model = deblurrer.model
     if deblurrer.execution != "adaptive" or not model.has_mask or model.decides_along:
         return None
-    where = _around(mask != seen)
+    where = _around(mask != seen, round(MARGIN_PX / known.analysis.scale))
     if where is None:
         return None
     alone = np.zeros_like(mask)
@@ -61,14 +61,14 @@ def stroke_preview(
     return Part(where[0].start, where[1].start, restored[where].copy())
 
 
-def _around(changed: NDArray[np.bool_]) -> tuple[slice, slice] | None:
+def _around(changed: NDArray[np.bool_], margin: int) -> tuple[slice, slice] | None:
     """Return the rows and columns that hold all changes and a margin; None without any, or where they are too many."""
     slices = []
     for axis, size in ((1, changed.shape[0]), (0, changed.shape[1])):
         places = np.flatnonzero(changed.any(axis=axis))
         if not len(places):
             return None
-        slices.append(slice(max(0, int(places[0]) - MARGIN_PX), min(size, int(places[-1]) + 1 + MARGIN_PX)))
+        slices.append(slice(max(0, int(places[0]) - margin), min(size, int(places[-1]) + 1 + margin)))
     rows, columns = slices
     area = (rows.stop - rows.start) * (columns.stop - columns.start)
     return (rows, columns) if area <= MAX_AREA_PX else None
@@ -77,10 +77,9 @@ def _around(changed: NDArray[np.bool_]) -> tuple[slice, slice] | None:
 def _new_area(deblurrer: Deblurrer, analysis: Analysis, mask: NDArray[np.bool_], known: DeblurResult | None) -> int:
     """Return how many pixels a restoration has to compute, besides the regions that it can take over."""
     from m2aenet_core.restoration import plan_restoration
-    from m2aenet_core.tiling import any_in_cells
 
     cell, multiple = deblurrer.model.cell_px, deblurrer.model.size_multiple
-    cells = any_in_cells(mask, analysis.padded_size, cell)
+    cells = analysis.cells_of(mask, cell)
     pieces = {} if known is None else {piece.box: piece.cells for piece in known.pieces}
     area = 0
     for work in plan_restoration(analysis, cells, deblurrer.execution, cell, multiple):

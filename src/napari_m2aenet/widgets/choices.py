@@ -7,7 +7,7 @@ from qtpy.QtGui import QStandardItemModel
 from qtpy.QtWidgets import QComboBox, QFileDialog, QWidget
 
 from napari_m2aenet.models import Choice
-from napari_m2aenet.settings import DEVICE, MODEL, Setting
+from napari_m2aenet.settings import DEVICE, MODEL, SCALE, SCALES, Setting
 
 AUTOMATIC = Choice(DEVICE.default, "Automatic")
 DEFAULT_WEIGHTS = Choice(MODEL.default, "Default weights")
@@ -67,6 +67,17 @@ class ChoiceList(QComboBox):
 
     def _on_activated(self, index: int) -> None:
         self.chosen.emit(self.value)
+
+
+class ScaleList(ChoiceList):
+    """The working scales."""
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        first, *others = (Choice(value, words) for value, words in SCALES.items())
+        super().__init__(SCALE, first, parent)
+        self.setMinimumContentsLength(3)
+        self.fill(others)
+        self.setCurrentIndex(self.findData(SCALE.default))
 
 
 class ModelList(ChoiceList):

@@ -4,17 +4,17 @@ from pathlib import Path
 
 import napari.viewer
 from qtpy.QtCore import QEvent
-from qtpy.QtWidgets import QFormLayout, QLabel, QTabWidget, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QFormLayout, QHBoxLayout, QLabel, QTabWidget, QVBoxLayout, QWidget
 
 from m2aenet_core.errors import InputError
 from napari_m2aenet.jobs import Analyzed, AnalyzeJob, CallJob, RestoreJob
 from napari_m2aenet.models import OpenDeblurrer, device_choices, model_choices, open_deblurrer
 from napari_m2aenet.session import Phase, Session
-from napari_m2aenet.settings import DEVICE, MODEL, THRESHOLD
+from napari_m2aenet.settings import DEVICE, MODEL, SCALE, THRESHOLD, read_scale
 from napari_m2aenet.source import FILE_KEY, source_of_layer
 from napari_m2aenet.widgets.batch_panel import BatchPanel
 from napari_m2aenet.widgets.blur_panel import BlurPanel
-from napari_m2aenet.widgets.choices import AUTOMATIC, ChoiceList, ModelList
+from napari_m2aenet.widgets.choices import AUTOMATIC, ChoiceList, ModelList, ScaleList
 from napari_m2aenet.widgets.compare_panel import ComparePanel
 from napari_m2aenet.widgets.keys import CANCEL_KEY, RUN_KEY, DockKeys, tell_key
 from napari_m2aenet.widgets.layers import ResultLayers
@@ -62,6 +62,7 @@ class DeblurWidget(QWidget):
         self.photo = PhotoChooser(viewer)
         self.model = ModelList()
         self.device = ChoiceList(DEVICE, AUTOMATIC)
+        self.scale = ScaleList()
         self.controls = RunControls()
         self.threshold = ThresholdSlider()
         self.status_line = StatusLine()
@@ -92,6 +93,13 @@ class DeblurWidget(QWidget):
         self.threshold.settle()
         self.session.cancel()
         self._go_on()
+
+    def choose_scale(self, value: str) -> None:
+        """Choose a working scale without running again."""
+        self.scale.blockSignals(True)
+        self.scale.choose(value)
+        self.scale.blockSignals(False)
+        self.session.choose(scale=read_scale(value))
 
     def run_frames(self) -> None:
         """Restore all frames of the chosen layer, and show how far it is."""
@@ -151,6 +159,12 @@ class DeblurWidget(QWidget):
         if job.error is not None and not job.is_cancelled:
             notify(job.error, self.session.status.text)
         self._go_on()
+
+    def _on_scale(self, value: str) -> None:
+        """Take another working scale, and run the photo again that was run, if it is still chosen."""
+        self.session.choose(scale=read_scale(value))
+        if self.session.is_run(self.photo.list.currentData()):
+            self.run()
 
     def _on_photo_read(self, job: CallJob) -> None:
         self.photo.open_button.setEnabled(True)
@@ -223,6 +237,8 @@ class DeblurWidget(QWidget):
             self.model.choose(preferred.model)
         if preferred.device != DEVICE.default:
             self.device.choose(preferred.device)
+        if preferred.scale != read_scale(SCALE.default):
+            self.choose_scale(str(preferred.scale))
         self.threshold.number.setValue(preferred.threshold)
         self.threshold.settle()
         self.session.request_threshold(self.threshold.value)
@@ -232,7 +248,14 @@ class DeblurWidget(QWidget):
     def _lay_out(self) -> None:
         form = QFormLayout()
         form.addRow("Photo", self.photo)
-        for setting, widget in ((MODEL, self.model), (DEVICE, self.device), (THRESHOLD, self.threshold)):
+        device = QHBoxLayout()
+        self.device.setMinimumContentsLength(7)
+        device.addWidget(self.device, 1)
+        scale = QLabel(SCALE.label)
+        scale.setToolTip(SCALE.help)
+        device.addWidget(scale)
+        device.addWidget(self.scale)
+        for setting, widget in ((MODEL, self.model), (DEVICE, device), (THRESHOLD, self.threshold)):
             label = QLabel(setting.label)
             label.setToolTip(setting.help)
             form.addRow(label, widget)
@@ -258,6 +281,7 @@ class DeblurWidget(QWidget):
         self.mask.failed.connect(self._fail)
         self.model.chosen.connect(lambda value: self.session.choose(model=value))
         self.device.chosen.connect(lambda value: self.session.choose(device=value))
+        self.scale.chosen.connect(self._on_scale)
         self.model.opened.connect(self._list_choices)
         self.device.opened.connect(self._list_choices)
         self._runner.progressed.connect(self._on_progress)

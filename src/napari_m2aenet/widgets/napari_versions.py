@@ -4,7 +4,7 @@ from typing import Any
 
 from napari.viewer import Viewer
 
-from napari_m2aenet.settings import Settings
+from napari_m2aenet.settings import Settings, read_scale
 
 
 def grid_of(viewer: Viewer) -> Any:
@@ -30,4 +30,9 @@ def preferred_settings() -> Settings:
         start = get_plugin_settings("napari-m2aenet").start
     except KeyError:  # the plugin is switched off, and its widget made by hand
         return Settings()
-    return Settings(threshold=float(start.threshold), model=str(start.model), device=str(start.device))
+    return Settings(
+        threshold=float(start.threshold),
+        model=str(start.model),
+        device=str(start.device),
+        scale=read_scale(str(start.scale)),
+    )

@@ -16,8 +16,6 @@ from qtpy.QtWidgets import (
     QApplication,
     QFileDialog,
     QGridLayout,
-    QLabel,
-    QPlainTextEdit,
     QPushButton,
     QVBoxLayout,
 )
@@ -28,7 +26,7 @@ from napari_m2aenet.repeating import RECORD_KEY, REPEAT_KEY, Copyable, Repeat
 from napari_m2aenet.session import sentence
 from napari_m2aenet.widgets.layers import TAG, is_result
 from napari_m2aenet.widgets.notify import notify
-from napari_m2aenet.widgets.panel import Panel
+from napari_m2aenet.widgets.panel import Panel, read_only_text, sentence_label
 from napari_m2aenet.widgets.worker import JobRunner
 
 if TYPE_CHECKING:
@@ -56,12 +54,10 @@ class RecordPanel(Panel):
             "Save result…", "Save the restored photo, its mask and the other layers, and the record beside them."
         )
         self.open_button = _button("Repeat a record…", "Open the record (.json) of a result, and make it again.")
-        self.status = QLabel()
-        self.status.setWordWrap(True)
-        self.text = QPlainTextEdit()
-        self.text.setReadOnly(True)
-        self.text.setPlaceholderText("How the result was made is shown here after a run.")
-        self.text.setToolTip("What was copied, or the record of the result.")
+        self.status = sentence_label()
+        self.text = read_only_text(
+            "How the result was made is shown here after a run.", "What was copied, or the record of the result."
+        )
         self.runner = JobRunner(self)
         self._repeat: tuple[Hashable, Repeat] | None = None
         self._follows = False
@@ -178,6 +174,7 @@ class RecordPanel(Panel):
         window.photo.choose(layer)
         window.model.choose(repeat.model)
         window.device.choose(repeat.device())
+        window.choose_scale(repeat.scale)
         if repeat.threshold is not None:
             window.threshold.number.setValue(repeat.threshold)
         if repeat.is_stack:
