@@ -41,13 +41,13 @@ class HarmConfig:
     model: str = "default"
     """Embedded weights by name, or a .safetensors file."""
     thresholds: tuple[float, ...] = (0.5,)
-    """Probabilities above which a pixel counts as blurred; the worst pictures are shown at the first."""
+    """Probabilities above which a pixel counts as blurred; check and worst pictures are of the first."""
     kinds: tuple[str, ...] = (*KINDS, MOVING)
     """Which kinds of picture, all by default."""
     limit: int | None = None
     """Take the first so many photos only."""
     check: bool = True
-    """Ask for each result whether it explains its picture."""
+    """Ask whether the results explain their pictures, which takes longer than making them."""
     seed: int = 0
     """Decides noise and made blur."""
     device: str = "auto"

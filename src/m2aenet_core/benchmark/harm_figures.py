@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Literal
-
-import numpy as np
 
 from m2aenet_core.analysis import DeblurResult
 from m2aenet_core.benchmark.unblurred import Picture
@@ -63,27 +61,21 @@ class KindHarm:
 
 
 def measure_harms(picture: Picture, results: Sequence[DeblurResult], *, check: bool) -> list[Harm]:
-    """Give what each result, of one threshold each, did to a picture. Equal masks give equal results."""
-    harms: list[Harm] = []
-    for result in results:
-        before = next((index for index in range(len(harms)) if np.array_equal(results[index].mask, result.mask)), None)
-        threshold = math.nan if result.threshold is None else result.threshold
-        harm = _harm(picture, result, threshold, check=check) if before is None else harms[before]
-        harms.append(replace(harm, threshold=threshold))
-    return harms
+    """Give what each result, of one threshold each, did to a picture. Only the first is checked, which takes long."""
+    return [_harm(picture, result, is_checked=check and number == 0) for number, result in enumerate(results)]
 
 
-def _harm(picture: Picture, result: DeblurResult, threshold: float, *, check: bool) -> Harm:
-    asked = check and result.analysis.has_motion
-    trust = measure_trust(result) if asked and result.density else None
+def _harm(picture: Picture, result: DeblurResult, *, is_checked: bool) -> Harm:
+    is_checked = is_checked and result.analysis.has_motion
+    trust = measure_trust(result) if is_checked and result.density else None
     decibels = psnr(result.restored, result.analysis.image)
     return Harm(
         kind=picture.kind,
         image=picture.name,
-        threshold=threshold,
+        threshold=math.nan if result.threshold is None else result.threshold,
         called_blurred=result.density,
         to_input=min(decibels, PSNR_CEILING_DB),
-        check=_answer(trust) if asked else "not asked",
+        check=_answer(trust) if is_checked else "not asked",
         explained=None if trust is None else trust.explanation.explained,
     )
 

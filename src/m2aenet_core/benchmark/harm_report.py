@@ -29,14 +29,12 @@ _HEADINGS = (
 
 
 def to_markdown(rows: Sequence[KindHarm]) -> str:
-    """Give a table for each threshold and, where there are several, one of what a higher one buys."""
+    """Give a table for the first threshold and, where there are several, one of what the others buy."""
     thresholds = list(dict.fromkeys(row.threshold for row in rows))
-    parts = []
-    for threshold in thresholds:
-        there = [row for row in rows if row.threshold == threshold]
-        parts += [f"ε = {threshold:g}", markdown_table(_HEADINGS, [_line(row) for row in there])]
+    first = [row for row in rows if row.threshold == thresholds[0]]
+    parts = [f"ε = {thresholds[0]:g}", markdown_table(_HEADINGS, [_line(row) for row in first])]
     if len(thresholds) > 1:
-        parts += ["What a higher ε buys", _by_threshold(rows, thresholds)]
+        parts += ["What another ε buys", _by_threshold(rows, thresholds)]
     return "\n\n".join(parts)
 
 
@@ -58,12 +56,14 @@ def _by_threshold(rows: Sequence[KindHarm], thresholds: Sequence[float]) -> str:
     by_kind: dict[str, list[KindHarm]] = {}
     for row in rows:
         by_kind.setdefault(row.kind, []).append(row)
-    headings = ["kind", *(f"called blurred at {each:g}, %" for each in thresholds)]
-    headings += [f"worst at {each:g}, dB" for each in thresholds]
-    lines = [
-        [kind, *(_percent(row.called_blurred) for row in same), *(f"{row.to_input_worst:.1f}" for row in same)]
-        for kind, same in by_kind.items()
-    ]
+    headings = ["kind"]
+    headings += [f"called blurred, % at {each:g}" for each in thresholds]
+    headings += [f"over 1 %, % of images at {each:g}" for each in thresholds]
+    headings += [f"worst, dB at {each:g}" for each in thresholds]
+    lines = []
+    for kind, same in by_kind.items():
+        shares = [_percent(row.called_blurred) for row in same] + [_percent(row.marked, 0) for row in same]
+        lines.append([kind, *shares, *(f"{row.to_input_worst:.1f}" for row in same)])
     return markdown_table(headings, lines)
 
 
