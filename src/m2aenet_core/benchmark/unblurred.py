@@ -22,7 +22,7 @@ from m2aenet_core.errors import InputError
 from m2aenet_core.pixels import to_uint8
 
 _READ_SHARE = 0.1
-# light that reaches the sensor at night, a bit more than three stops less
+# of the light that reaches the sensor by day
 _NIGHT_LIGHT = 0.1
 _SOFT_FACTOR = 3
 _JPEG_QUALITY = 15
