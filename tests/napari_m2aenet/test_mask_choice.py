@@ -191,55 +191,58 @@ def test_a_stroke_computes_what_it_touches_and_leaves_the_rest_bit_for_bit(open_
     np.testing.assert_array_equal(undone.result.restored, before.result.restored)
 
 
-def test_a_stroke_at_a_large_region_is_seen_before_the_region_is_restored(open_tiny: OpenDeblurrer) -> None:
-    wide = np.random.default_rng(3).integers(0, 256, (160, 640, 3)).astype(np.uint8)
-    session = Session(open_tiny)
+NEW = np.s_[60:80, 500:520]
+"""A stroke at the border of a large region."""
+
+
+@pytest.fixture
+def wide() -> np.ndarray:
+    return np.random.default_rng(3).integers(0, 256, (160, 640, 3)).astype(np.uint8)
+
+
+def stroke_at_a_large_region(wide: np.ndarray, opener: OpenDeblurrer) -> tuple[Session, Restored, RestoreJob]:
+    """A session with the large region restored, that result, and the job of the stroke."""
+    session = Session(opener)
     session.request_run(source_of_layer(Image(wide, rgb=True, name="wide")))
     work_off(session)
-    large = np.zeros(wide.shape[:2], bool)
-    large[20:140, 20:500] = True
-    session.request_mask(large)
+    mask = np.zeros(wide.shape[:2], bool)
+    mask[20:140, 20:500] = True
+    session.request_mask(mask.copy())
     before = work_off(session)
-    stroke = large.copy()
-    stroke[60:80, 500:520] = True
-    session.request_mask(stroke)
+    assert before is not None
+    mask[NEW] = True
+    session.request_mask(mask)
     job = session.next_job()
     assert isinstance(job, RestoreJob)
+    return session, before, job
+
+
+def test_a_stroke_at_a_large_region_is_seen_before_the_region_is_restored(
+    wide: np.ndarray, open_tiny: OpenDeblurrer
+) -> None:
+    session, before, job = stroke_at_a_large_region(wide, open_tiny)
     job()
     part = job.preview
     assert part is not None
     assert part.pixels.size < wide.size / 8
-    assert before is not None
     early = part.pasted(before.result.restored)
     restored = session.finish(job)
     assert isinstance(restored, Restored)
-    new = np.s_[60:80, 500:520]
-    difference = np.abs(early[new].astype(int) - restored.result.restored[new]).mean()
-    assert difference < 0.2 * np.abs(wide[new].astype(int) - restored.result.restored[new]).mean()
+    difference = np.abs(early[NEW].astype(int) - restored.result.restored[NEW]).mean()
+    assert difference < 0.2 * np.abs(wide[NEW].astype(int) - restored.result.restored[NEW]).mean()
     rest = np.ones(wide.shape[:2], bool)
     rest[44:96, 484:536] = False
     np.testing.assert_array_equal(early[rest], before.result.restored[rest])
 
 
-def test_what_only_a_preview_has_shown_is_made_anew_when_it_is_undone(open_tiny: OpenDeblurrer) -> None:
-    wide = np.random.default_rng(3).integers(0, 256, (160, 640, 3)).astype(np.uint8)
-    session = Session(open_tiny)
-    session.request_run(source_of_layer(Image(wide, rgb=True, name="wide")))
-    work_off(session)
-    large = np.zeros(wide.shape[:2], bool)
-    large[20:140, 20:500] = True
-    session.request_mask(large)
-    before = work_off(session)
-    stroke = large.copy()
-    stroke[60:80, 500:520] = True
-    session.request_mask(stroke)
-    job = session.next_job()
-    assert job is not None
+def test_what_only_a_preview_has_shown_is_made_anew_when_it_is_undone(
+    wide: np.ndarray, open_tiny: OpenDeblurrer
+) -> None:
+    session, before, job = stroke_at_a_large_region(wide, open_tiny)
     job()
     session.undo()  # the job has shown its preview, and is stopped
     assert session.finish(job) is None
     again = work_off(session)
-    assert before is not None
     assert again is not None
     assert again is not before
     assert again.new_macs == 0
