@@ -128,3 +128,22 @@ def test_the_list_leaves_the_dock_narrow(dock: Any, viewer: Any, qtbot: Any) -> 
     for widget in (dock.scale, dock.device):
         assert widget.mapTo(dock, widget.rect().bottomRight()).x() <= dock.width()
     assert dock.minimumSizeHint().width() <= 420
+
+
+def test_the_preferences_say_what_it_starts_with(viewer: Any, open_tiny: OpenDeblurrer) -> None:
+    from napari import settings
+
+    from napari_m2aenet.widgets.main import DeblurWidget
+
+    if not hasattr(settings, "get_plugin_settings"):
+        pytest.skip("napari has a preferences page for plugins since 0.9")
+    start = settings.get_plugin_settings("napari-m2aenet").start
+    assert start.scale == "1"
+    try:
+        start.scale = "0.5"
+        widget = DeblurWidget(viewer, open_tiny)
+        viewer.window.add_dock_widget(widget, name="Local motion deblur")
+    finally:
+        start.scale = "1"
+    assert widget.scale.currentText() == "1/2"
+    assert widget.session.settings.scale == 0.5
