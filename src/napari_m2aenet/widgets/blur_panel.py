@@ -10,11 +10,9 @@ from qtpy.QtGui import QKeySequence, QShortcut
 from qtpy.QtWidgets import (
     QCheckBox,
     QComboBox,
-    QFrame,
     QHBoxLayout,
     QLabel,
     QPushButton,
-    QScrollArea,
     QSizePolicy,
     QVBoxLayout,
     QWidget,
@@ -27,7 +25,7 @@ from napari_m2aenet.settings import MASK_LAYER, MASK_SOURCE, SELECTION
 from napari_m2aenet.widgets.blur_histogram import BlurHistogram
 from napari_m2aenet.widgets.layer_list import LayerList
 from napari_m2aenet.widgets.newest import NewestRunner
-from napari_m2aenet.widgets.panel import Panel
+from napari_m2aenet.widgets.panel import Panel, toggle
 from napari_m2aenet.widgets.selection_layer import SelectionTool
 
 if TYPE_CHECKING:
@@ -58,16 +56,16 @@ class BlurPanel(Panel):
             self.source.addItem(words, source)
         self.source.setToolTip(MASK_SOURCE.help)
         self.layer = LayerList(window.viewer, self._mask.can_be_mask, "choose a layer…", MASK_LAYER.help)
-        self.paint_button = _toggle("Paint", "Paint what is blurred: the brush adds to the mask.")
-        self.erase_button = _toggle("Erase", "Erase what is not blurred: the brush takes away from the mask.")
+        self.paint_button = toggle("Paint", "Paint what is blurred: the brush adds to the mask.")
+        self.erase_button = toggle("Erase", "Erase what is not blurred: the brush takes away from the mask.")
         self.undo_button = QPushButton("Undo")
         self.undo_button.setToolTip("Give the mask before back: strokes, thresholds and all else (Ctrl+Z).")
         self.redo_button = QPushButton("Redo")
         self.redo_button.setToolTip("Do again what was undone (Ctrl+Shift+Z).")
         self.inside = QCheckBox(SELECTION.label)
         self.inside.setToolTip(SELECTION.help)
-        self.rectangle_button = _toggle("Rectangle", "Drag a rectangle over the photo: only its inside is restored.")
-        self.lasso_button = _toggle("Lasso", "Drag around a part of the photo: only what is inside is restored.")
+        self.rectangle_button = toggle("Rectangle", "Drag a rectangle over the photo: only its inside is restored.")
+        self.lasso_button = toggle("Lasso", "Drag around a part of the photo: only what is inside is restored.")
         self._hands = {
             "paint": self.paint_button,
             "erase": self.erase_button,
@@ -266,21 +264,7 @@ class BlurPanel(Panel):
         column.addLayout(_row(self.paint_button, self.erase_button, self.undo_button, self.redo_button))
         column.addLayout(_row(self.inside, self.rectangle_button, self.lasso_button))
         column.addStretch(1)
-        area = QScrollArea()
-        area.setWidgetResizable(True)
-        area.setFrameShape(QFrame.Shape.NoFrame)
-        area.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-        area.setWidget(inner)
-        outer = QVBoxLayout(self)
-        outer.setContentsMargins(0, 0, 0, 0)
-        outer.addWidget(area)
-
-
-def _toggle(words: str, tooltip: str) -> QPushButton:
-    button = QPushButton(words)
-    button.setCheckable(True)
-    button.setToolTip(tooltip)
-    return button
+        self.scroll(inner)
 
 
 def _row(*widgets: Any) -> QHBoxLayout:

@@ -10,11 +10,9 @@ from qtpy.QtWidgets import (
     QApplication,
     QComboBox,
     QFormLayout,
-    QFrame,
     QHBoxLayout,
     QLabel,
     QPushButton,
-    QScrollArea,
     QSlider,
     QVBoxLayout,
     QWidget,
@@ -30,7 +28,7 @@ from napari_m2aenet.widgets.layers import is_result
 from napari_m2aenet.widgets.newest import NewestRunner
 from napari_m2aenet.widgets.notify import notify
 from napari_m2aenet.widgets.original import KEY, HeldOriginal
-from napari_m2aenet.widgets.panel import Panel
+from napari_m2aenet.widgets.panel import Panel, toggle
 from napari_m2aenet.widgets.side_by_side import SideBySide
 from napari_m2aenet.widgets.wipe import Wipe
 
@@ -58,8 +56,8 @@ class ComparePanel(Panel):
         self.original = HeldOriginal(viewer)
         self._scorer = NewestRunner(self)
         self._subtractor = NewestRunner(self)
-        self.wipe_button = _toggle("Wipe", "Show a line that you drag over the photo, with the photo on one side.")
-        self.grid_button = _toggle("Side by side", "Show photo and restored photo side by side; they move together.")
+        self.wipe_button = toggle("Wipe", "Show a line that you drag over the photo, with the photo on one side.")
+        self.grid_button = toggle("Side by side", "Show photo and restored photo side by side; they move together.")
         self.hold_button = QPushButton("Hold: original")
         self.hold_button.setToolTip(
             f"The photo as it was, for as long as you press. Over the picture, hold the keys {KEY.replace('-', '+')}."
@@ -67,7 +65,7 @@ class ComparePanel(Panel):
         self.line = _choices(WIPE_LINE.help, {"Upright": Line.UPRIGHT, "Level": Line.LEVEL})
         self.slider = QSlider(Qt.Orientation.Horizontal)
         self.slider.setToolTip(WIPE_LINE.help)
-        self.difference_button = _toggle("Show", DIFFERENCE.help)
+        self.difference_button = toggle("Show", DIFFERENCE.help)
         self.kind = _choices(
             DIFFERENCE.help, {"Brighter and darker": DifferenceKind.SIGNED, "Size": DifferenceKind.MAGNITUDE}
         )
@@ -267,13 +265,7 @@ class ComparePanel(Panel):
         column.addLayout(form)
         column.addWidget(self.figures)
         column.addStretch(1)
-        area = QScrollArea()
-        area.setWidgetResizable(True)
-        area.setFrameShape(QFrame.Shape.NoFrame)
-        area.setWidget(content)
-        outer = QVBoxLayout(self)
-        outer.setContentsMargins(0, 0, 0, 0)
-        outer.addWidget(area)
+        self.scroll(content)
 
     def _connect(self) -> None:
         self._is_followed = False
@@ -306,13 +298,6 @@ class ComparePanel(Panel):
         # a key that is let go over another window is never told
         if state != Qt.ApplicationState.ApplicationActive:
             self.let_go()
-
-
-def _toggle(text: str, help_text: str) -> QPushButton:
-    button = QPushButton(text)
-    button.setCheckable(True)
-    button.setToolTip(help_text)
-    return button
 
 
 def _choices(help_text: str, choices: dict[str, Any]) -> QComboBox:

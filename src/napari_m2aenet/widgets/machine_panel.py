@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import qtpy
 from qtpy.QtGui import QShowEvent
-from qtpy.QtWidgets import QApplication, QGridLayout, QLabel, QPlainTextEdit, QPushButton, QVBoxLayout
+from qtpy.QtWidgets import QApplication, QGridLayout, QPushButton, QVBoxLayout
 
 from m2aenet_core.errors import InputError
 from napari_m2aenet.examining import ExamineJob
@@ -16,7 +16,7 @@ from napari_m2aenet.jobs import AnalyzeJob, RestoreJob
 from napari_m2aenet.session import sentence
 from napari_m2aenet.source import source_of_layer
 from napari_m2aenet.widgets.notify import notify
-from napari_m2aenet.widgets.panel import Panel
+from napari_m2aenet.widgets.panel import Panel, read_only_text, sentence_label
 from napari_m2aenet.widgets.worker import JobRunner
 
 if TYPE_CHECKING:
@@ -44,12 +44,11 @@ class MachinePanel(Panel):
         )
         self.copy_button = QPushButton("Copy")
         self.copy_button.setToolTip("Copy all of this, for example for a report of a problem.")
-        self.status = QLabel()
-        self.status.setWordWrap(True)
-        self.text = QPlainTextEdit()
-        self.text.setReadOnly(True)
-        self.text.setPlaceholderText("Looking at this machine …")
-        self.text.setToolTip("The same as the command m2aenet doctor prints. → marks what could be better.")
+        self.status = sentence_label()
+        self.text = read_only_text(
+            "Looking at this machine …",
+            "The same as the command m2aenet doctor prints. → marks what could be better.",
+        )
         self.runner = JobRunner(self)
         self._lay_out()
         self._connect()

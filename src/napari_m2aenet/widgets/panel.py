@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Hashable
 from typing import TYPE_CHECKING
 
-from qtpy.QtWidgets import QWidget
+from qtpy.QtCore import Qt
+from qtpy.QtWidgets import QFrame, QLabel, QPlainTextEdit, QPushButton, QScrollArea, QVBoxLayout, QWidget
 
 if TYPE_CHECKING:
     from napari_m2aenet.jobs import Analyzed, Restored
@@ -25,6 +26,17 @@ class Panel(QWidget):
     def __init__(self, window: DeblurWidget) -> None:
         super().__init__()
         self.window_of_run = window
+
+    def scroll(self, content: QWidget) -> None:
+        """Fill the tab with controls that may be taller than it is."""
+        area = QScrollArea()
+        area.setWidgetResizable(True)
+        area.setFrameShape(QFrame.Shape.NoFrame)
+        area.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        area.setWidget(content)
+        whole = QVBoxLayout(self)
+        whole.setContentsMargins(0, 0, 0, 0)
+        whole.addWidget(area)
 
     def show_analysis(self, analyzed: Analyzed) -> None:
         """A photo was analyzed, and its layers are there."""
@@ -46,3 +58,27 @@ class Panel(QWidget):
 
     def close_down(self) -> None:
         """The dock is being closed: stop what runs, unbind what is bound."""
+
+
+def sentence_label() -> QLabel:
+    """An empty label for a sentence of any length."""
+    label = QLabel()
+    label.setWordWrap(True)
+    return label
+
+
+def read_only_text(placeholder: str, tooltip: str) -> QPlainTextEdit:
+    """An empty text of many lines, to read and to copy from."""
+    text = QPlainTextEdit()
+    text.setReadOnly(True)
+    text.setPlaceholderText(placeholder)
+    text.setToolTip(tooltip)
+    return text
+
+
+def toggle(words: str, tooltip: str) -> QPushButton:
+    """A button that stays down."""
+    button = QPushButton(words)
+    button.setCheckable(True)
+    button.setToolTip(tooltip)
+    return button
