@@ -120,6 +120,20 @@ def test_the_record_tells_what_the_frames_share_and_what_is_of_each(
     assert len({frame["image"]["pixels_sha256"] for frame in record["frames"]}) == 3
 
 
+def test_frames_are_restored_at_the_scale_of_the_settings(photo: np.ndarray, open_tiny: OpenDeblurrer) -> None:
+    stack = stack_of_layer(Image(grey_stack(photo), name="film"))
+    job, results = FramesJob(stack, Settings(scale=0.5), ModelShelf(open_tiny)), FrameResults(stack)
+    job()
+    for done in job.arrived:
+        results.put(done)
+    record = results.record()
+    assert record["settings"]["scale"] == 0.5
+    assert [frame["scale"] for frame in record["frames"]] == [0.5] * 3
+    deblurrer, frame = open_tiny("", ""), stack.read((1,))
+    alone = deblurrer(frame, 0.5, value_range=stack.value_range, scale=0.5)
+    np.testing.assert_array_equal(results.restored[1], alone.restored)
+
+
 def test_a_result_larger_than_the_memory_lies_in_a_file(monkeypatch: pytest.MonkeyPatch) -> None:
     memory = namedtuple("memory", "available")
     monkeypatch.setattr("psutil.virtual_memory", lambda: memory(4 * 50))
