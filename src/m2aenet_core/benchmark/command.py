@@ -12,6 +12,7 @@ SUBCOMMANDS: Mapping[str, str] = {
     "inference": "deblurring a photo, beside NAFNet: how the cost follows the blur",
     "macs": "multiply-adds of every network, counted",
     "operators": "each operator beside other ways to compute it",
+    "scales": "at which working scale blur of which length is best restored",
     "train": "a training step of NAFNet, M2AENet and LMD-ViT side by side",
 }
 

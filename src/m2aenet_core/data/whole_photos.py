@@ -59,10 +59,10 @@ def blurred_photos(config: WholePhotosConfig) -> Iterator[BlurredPhoto]:
         others = [other for other in photos if other is not photo] or [photo]
         for number in range(config.samples):
             rng = np.random.default_rng((config.seed, index, number))
-            yield BlurredPhoto(path, photo, _sample(config, photo, others, cutouts, rng))
+            yield BlurredPhoto(path, photo, blurred_sample(config, photo, others, cutouts, rng))
 
 
-def _sample(
+def blurred_sample(
     config: WholePhotosConfig,
     photo: Pixels,
     others: Sequence[Pixels],
