@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -14,6 +15,8 @@ import torch
 from m2aenet_core import Analysis, Deblurrer, M2AENet, M2AENetConfig
 from m2aenet_core.models.trajectory import Motion
 from napari_m2aenet.models import OpenDeblurrer
+
+WORKERS_MS = 300_000  # a busy machine is slow, not wrong
 
 
 @pytest.fixture(scope="session")
@@ -46,6 +49,38 @@ def photo() -> np.ndarray:
 @pytest.fixture
 def open_tiny(model: M2AENet) -> OpenDeblurrer:
     return lambda name, device: Deblurrer(model, device="cpu")
+
+
+@pytest.fixture
+def workers_ended(qtbot: Any) -> Iterator[None]:
+    """No worker thread outlives the test. To be asked for after the viewer, which is closed after it."""
+    from napari.qt.threading import FunctionWorker
+
+    yield
+    qtbot.waitUntil(lambda: not FunctionWorker._worker_set, timeout=WORKERS_MS)
+
+
+@pytest.fixture
+def viewer(make_napari_viewer: Callable[..., Any], workers_ended: None) -> Any:
+    """A window of a small screen, shown."""
+    shown = make_napari_viewer(show=True)
+    shown.window.resize(1280, 800)
+    return shown
+
+
+@pytest.fixture
+def notifications() -> Iterator[list[str]]:
+    """What napari showed in its notifications."""
+    from napari.utils.notifications import notification_manager
+
+    shown: list[str] = []
+
+    def note(notification: Any) -> None:
+        shown.append(notification.message)
+
+    notification_manager.notification_ready.connect(note)
+    yield shown
+    notification_manager.notification_ready.disconnect(note)
 
 
 class Gate:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -23,11 +23,8 @@ RUN_MS = 100_000  # a busy machine is slow, not wrong
 
 
 @pytest.fixture
-def viewer(make_napari_viewer: Callable[..., Any], qtbot: Any) -> Iterator[Any]:
-    from napari.qt.threading import FunctionWorker
-
-    yield make_napari_viewer()
-    qtbot.waitUntil(lambda: not FunctionWorker._worker_set, timeout=RUN_MS)
+def viewer(make_napari_viewer: Callable[..., Any], workers_ended: None) -> Any:
+    return make_napari_viewer()
 
 
 def dock(viewer: Any, opener: OpenDeblurrer) -> tuple[Any, Any]:

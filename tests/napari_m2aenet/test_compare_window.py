@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -19,16 +18,6 @@ pytestmark = pytest.mark.window
 
 LEFT = Qt.MouseButton.LeftButton
 RUN_MS = 100_000
-
-
-@pytest.fixture
-def viewer(make_napari_viewer: Callable[..., Any], qtbot: Any) -> Iterator[Any]:
-    from napari.qt.threading import FunctionWorker
-
-    shown = make_napari_viewer(show=True)
-    shown.window.resize(1280, 800)
-    yield shown
-    qtbot.waitUntil(lambda: not FunctionWorker._worker_set, timeout=RUN_MS)
 
 
 def restored_in(viewer: Any, opener: OpenDeblurrer, photo: np.ndarray, qtbot: Any, **keywords: Any) -> Any:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -18,14 +17,6 @@ pytestmark = pytest.mark.window
 LEFT = Qt.MouseButton.LeftButton
 RUN_MS = 100_000  # a busy machine is slow, not wrong
 CTRL_ALT = Qt.KeyboardModifier.ControlModifier | Qt.KeyboardModifier.AltModifier
-
-
-@pytest.fixture
-def viewer(make_napari_viewer: Callable[..., Any], qtbot: Any) -> Iterator[Any]:
-    from napari.qt.threading import FunctionWorker
-
-    yield make_napari_viewer(show=True)
-    qtbot.waitUntil(lambda: not FunctionWorker._worker_set, timeout=RUN_MS)
 
 
 def dock(viewer: Any, opener: OpenDeblurrer) -> tuple[Any, Any]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -28,13 +28,10 @@ WAIT_MS = 100_000  # a busy machine is slow, not wrong
 
 
 @pytest.fixture
-def viewer(make_napari_viewer: Callable[..., Any], qtbot: Any) -> Iterator[Any]:
-    from napari.qt.threading import FunctionWorker
-
+def viewer(make_napari_viewer: Callable[..., Any], workers_ended: None) -> Any:
     viewer = make_napari_viewer(show=True)
     viewer.window.resize(1100, 800)
-    yield viewer
-    qtbot.waitUntil(lambda: not FunctionWorker._worker_set, timeout=WAIT_MS)
+    return viewer
 
 
 class Window:

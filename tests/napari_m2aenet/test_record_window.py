@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import shlex
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -28,11 +28,8 @@ PLUGIN = "napari-m2aenet"
 
 
 @pytest.fixture
-def viewer(make_napari_viewer: Callable[..., Any], qtbot: Any) -> Iterator[Any]:
-    from napari.qt.threading import FunctionWorker
-
-    yield make_napari_viewer()
-    qtbot.waitUntil(lambda: not FunctionWorker._worker_set, timeout=RUN_MS)
+def viewer(make_napari_viewer: Callable[..., Any], workers_ended: None) -> Any:
+    return make_napari_viewer()
 
 
 @pytest.fixture

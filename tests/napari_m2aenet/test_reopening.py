@@ -6,6 +6,8 @@ from typing import Any
 import numpy as np
 import pytest
 
+from napari_m2aenet.widgets.napari_versions import camera_of
+
 pytestmark = pytest.mark.window
 
 
@@ -16,7 +18,7 @@ def test_opening_and_closing_twenty_times_leaves_nothing_behind(make_napari_view
         # napari lets go of what is gone when it next tells of something
         gc.collect()
         viewer.layers.remove(viewer.add_image(np.zeros((4, 4))))
-        layers, camera = viewer.layers, viewer.camera
+        layers, camera = viewer.layers, camera_of(viewer)
         return [
             len(each.callbacks)
             for each in (layers.events.removed, layers.events.inserted, layers.events.reordered, camera.events.zoom)

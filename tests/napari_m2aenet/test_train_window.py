@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -23,30 +23,6 @@ pytestmark = pytest.mark.window
 
 LEFT = Qt.MouseButton.LeftButton
 RUN_MS = 300_000
-
-
-@pytest.fixture
-def viewer(make_napari_viewer: Callable[..., Any], qtbot: Any) -> Iterator[Any]:
-    from napari.qt.threading import FunctionWorker
-
-    shown = make_napari_viewer(show=True)
-    shown.window.resize(1280, 800)
-    yield shown
-    qtbot.waitUntil(lambda: not FunctionWorker._worker_set, timeout=RUN_MS)
-
-
-@pytest.fixture
-def notifications() -> Iterator[list[str]]:
-    from napari.utils.notifications import notification_manager
-
-    shown: list[str] = []
-
-    def note(notification: Any) -> None:
-        shown.append(notification.message)
-
-    notification_manager.notification_ready.connect(note)
-    yield shown
-    notification_manager.notification_ready.disconnect(note)
 
 
 @pytest.fixture

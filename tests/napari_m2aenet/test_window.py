@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -25,26 +25,8 @@ RUN_MS = 100_000  # a busy machine is slow, not wrong
 
 
 @pytest.fixture
-def viewer(make_napari_viewer: Callable[..., Any], qtbot: Any) -> Iterator[Any]:
-    from napari.qt.threading import FunctionWorker
-
-    yield make_napari_viewer()
-    qtbot.waitUntil(lambda: not FunctionWorker._worker_set, timeout=RUN_MS)
-
-
-@pytest.fixture
-def notifications() -> Iterator[list[str]]:
-    """What napari showed in its notifications."""
-    from napari.utils.notifications import notification_manager
-
-    shown: list[str] = []
-
-    def note(notification: Any) -> None:
-        shown.append(notification.message)
-
-    notification_manager.notification_ready.connect(note)
-    yield shown
-    notification_manager.notification_ready.disconnect(note)
+def viewer(make_napari_viewer: Callable[..., Any], workers_ended: None) -> Any:
+    return make_napari_viewer()
 
 
 def dock(viewer: Any, opener: OpenDeblurrer) -> Any:
