@@ -42,6 +42,8 @@ class CalibrateConfig(WholePhotosConfig):
     """Write float16, half the size."""
     device: str = "auto"
     """Where the network runs."""
+    threshold: float | None = None
+    """The threshold that becomes 0.5, between 0 and 1; the best one where it is left out."""
 
 
 class Overlap(NamedTuple):
@@ -52,12 +54,21 @@ class Overlap(NamedTuple):
 
 
 def calibrate(config: CalibrateConfig) -> tuple[Overlap, Overlap]:
-    """Write the calibrated weights; give the overlap at 0.5 before, and at the threshold that became 0.5."""
+    """Write the calibrated weights; give the overlap at 0.5 before, and at the threshold that became 0.5.
+
+    Raises InputError for a network without a mask, and for a threshold that cannot become 0.5.
+    """
+    if config.threshold is not None and not 0 < config.threshold < 1:
+        raise InputError(f"the threshold is {config.threshold}; give a number between 0 and 1")
     path, model = weights_path(config.model), load_model(config.model)
     if not isinstance(model, M2AENet) or not model.has_mask:
         raise InputError(f"{config.model} has no mask predictor to calibrate; give an M2AENet that finds blur")
     blurred, sharp = _histograms(Deblurrer(path, device=config.device), config)
     best = best_threshold(blurred, sharp)
+    if config.threshold is not None:
+        # of the bins that overlaps are counted by, the border that is nearest
+        first = min(max(round(config.threshold * _BINS), 1), _BINS - 1)
+        best = Overlap(config.threshold, _overlap(blurred, sharp, first).iou)
     shift_threshold(model, best.threshold)
     kept = {name: text for name, text in read_metadata(path).items() if name == "training"}
     save_model(model, config.out, kept | {"calibrated_threshold": f"{best.threshold:.4f}"}, half=config.half)

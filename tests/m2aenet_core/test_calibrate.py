@@ -112,6 +112,18 @@ def test_the_best_threshold_becomes_a_half(config: CalibrateConfig, photo: np.nd
     assert rest.iou >= again.iou
 
 
+def test_a_threshold_of_ones_own_becomes_a_half(config: CalibrateConfig, photo: np.ndarray) -> None:
+    _, chosen = calibrate(replace(config, threshold=0.8))
+    assert chosen.threshold == 0.8
+    old, new = (Deblurrer(path, device="cpu").analyze(photo[:96, :96]) for path in (config.model, config.out))
+    assert torch.equal(old.coarse_probability > 0.8, new.coarse_probability > 0.5)
+    before, same = calibrate(replace(config, threshold=0.5))
+    assert before == same
+    assert torch.equal(load_file(config.model)[LAST_BIAS], load_file(config.out)[LAST_BIAS])
+    with pytest.raises(InputError, match="give a number between 0 and 1"):
+        calibrate(replace(config, threshold=1.0))
+
+
 def test_the_file_says_where_it_comes_from(config: CalibrateConfig) -> None:
     _, best = calibrate(config)
     metadata = read_metadata(config.out)
