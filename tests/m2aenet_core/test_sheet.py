@@ -36,6 +36,15 @@ def test_every_photo_is_on_a_sheet(config: SheetConfig) -> None:
     assert line.std() > 10
 
 
+def test_a_third_of_a_photo_need_not_have_its_exact_shape(config: SheetConfig, photo: np.ndarray) -> None:
+    for path in Path(config.data).rglob("*.*"):
+        path.unlink()
+    # 188 and 187 pixels high, when they are as wide as a cell
+    Image.fromarray(np.resize(photo, (242, 361, 3))).save(Path(config.data) / "odd.png")
+    (written,) = draw_sheets(config)
+    assert Image.open(written).height == 2 * 22 + 188
+
+
 def test_sheets_can_be_made_smaller(config: SheetConfig, capsys: pytest.CaptureFixture[str]) -> None:
     words = ["--data", config.data, "--out", config.out, "--model", config.model, "--device", "cpu"]
     assert main([*words, "--width", "400", "--rows", "3"]) == 0

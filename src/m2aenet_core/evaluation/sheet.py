@@ -79,8 +79,11 @@ def strip_png(truth: Truth, results: Sequence[PhotoScores], *, has_masks: bool) 
 
 
 def side_by_side_png(pictures: Sequence[Pixels]) -> bytes:
-    """Give pictures of one size, (H, W) or (H, W, 3), each as large as a cell, in a strip for `sheet_png`."""
-    return _png(np.concatenate(_with_gaps([_fitted(picture) for picture in pictures]), axis=1))
+    """Give pictures (H, W) or (H, W, 3) as large as cells in a strip for `sheet_png`; below a flat one is paper."""
+    cells = [_fitted(picture) for picture in pictures]
+    height = max(len(cell) for cell in cells)
+    cells = [np.pad(cell, ((0, height - len(cell)), (0, 0), (0, 0)), constant_values=_PAPER[0]) for cell in cells]
+    return _png(np.concatenate(_with_gaps(cells), axis=1))
 
 
 def sheet_png(titles: Sequence[str], rows: Sequence[SheetRow]) -> bytes:
