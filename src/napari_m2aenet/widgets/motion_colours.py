@@ -29,7 +29,8 @@ class ColourControls(QWidget):
         self.scale = QLabel()
         self.show_limit(None)
         words = QVBoxLayout()
-        words.addWidget(self.check)
+        # no wider than its words: beside them a click does nothing
+        words.addWidget(self.check, 0, Qt.AlignmentFlag.AlignLeft)
         words.addWidget(self.scale)
         row = QHBoxLayout(self)
         row.setContentsMargins(0, 0, 0, 0)
