@@ -56,7 +56,7 @@ def finds_longer(look: Analysis, found: Analysis) -> bool:
     places = _places(look, found)
     blurred = _inside(found.coarse_probability, found) > _BLURRED
     seen = blurred & (read_at(look.coarse_probability, *places) > _SEEN)
-    if seen.sum() < max(1, _LEAST_SHARE * blurred.sum()):
+    if int(seen.sum()) < max(1.0, _LEAST_SHARE * int(blurred.sum())):
         return False
     longer, own = read_at(_path_lengths(look), *places)[seen], _inside(_path_lengths(found), found)[seen]
     return float(longer.mean()) > _LONGER * float(own.mean())
