@@ -22,6 +22,7 @@ from m2aenet_core.data.folder import Pixels, list_images, read_cutouts, read_rgb
 from m2aenet_core.data.sample import Batch
 from m2aenet_core.data.whole_photos import WholePhotosConfig, blurred_sample
 from m2aenet_core.deblurrer import Deblurrer
+from m2aenet_core.device import resolve_device
 from m2aenet_core.errors import InputError
 from m2aenet_core.metrics import mask_scores, psnr
 from m2aenet_core.options import parse_options
@@ -144,7 +145,7 @@ def _length(moved: NDArray[np.float32], mask: NDArray[np.bool_]) -> float:
 
 
 def to_table(config: ScalesConfig, measured: Sequence[ScaleFigures]) -> str:
-    """Give means over photos in Markdown, a row for each length and scale; work is that of `auto` against scale 1."""
+    """Give means over photos in Markdown, a row for each length and scale; work is against that of the first scale."""
     rows = []
     for path_px in config.paths_px:
         at_one = [each.macs for each in measured if each.path_px == path_px and each.asked == str(config.scales[0])]
@@ -183,7 +184,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         measured = [each for some in tqdm(benchmark_scales(config), total=count, unit="photo") for each in some]
         print(to_table(config, measured))
         if config.out:
-            write_atomic(config.out, encode_measurements(config, measured, Deblurrer(config.model).device))
+            write_atomic(config.out, encode_measurements(config, measured, resolve_device(config.device)))
 
     return run_command(run)
 
