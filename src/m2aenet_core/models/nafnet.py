@@ -167,6 +167,10 @@ class NAFNet(Network):
             nafblocks(c, count) for c, count in zip(channels[-2::-1], decoder_blocks, strict=True)
         )
         self.ending = nn.Conv2d(width, 3, 3, padding=1)
+        # the network begins as the identity, as the others here do: restored = blur + 0
+        nn.init.zeros_(self.ending.weight)
+        assert self.ending.bias is not None
+        nn.init.zeros_(self.ending.bias)
         if attention == "local":
             attend_locally_at_scales(self.encoders, self.middle, self.decoders)
 
