@@ -14,6 +14,7 @@ from m2aenet_core.errors import Cancelled, InputError
 COMMANDS: Mapping[str, str] = {
     "deblur": "restore photos from files and folders",
     "train": "train a network on blur made from sharp photos",
+    "curves": "show how training runs went, side by side",
     "evaluate": "score models on pairs, or on blur made from sharp photos",
     "sheet": "show what a model makes of many photos, on contact sheets",
     "synthesize": "write a set of made blur, with its truth, from sharp photos",

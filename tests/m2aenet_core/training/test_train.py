@@ -559,6 +559,7 @@ def test_the_network_of_every_recipe_can_be_built(name: str) -> None:
         ("n2-5", {"loss": {"instants": 5}}),
         ("n2-15", {"loss": {"instants": 15}}),
         ("n2-30", {"loss": {"instants": 30}}),
+        ("mask-weight-paper", {"loss": {"mask": 0.01}}),
     ],
 )
 def test_a_row_of_the_ablation_is_the_method_with_one_change(name: str, changes: dict[str, Any]) -> None:
