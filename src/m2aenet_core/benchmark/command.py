@@ -11,6 +11,7 @@ SUBCOMMANDS: Mapping[str, str] = {
     "harm": "what becomes of pictures without motion blur",
     "inference": "deblurring a photo, beside NAFNet: how the cost follows the blur",
     "macs": "multiply-adds of every network, counted",
+    "masks": "how well blur is found on photos whose masks were drawn by hand",
     "operators": "each operator beside other ways to compute it",
     "scales": "at which working scale blur of which length is best restored",
     "train": "a training step of NAFNet, M2AENet and LMD-ViT side by side",
