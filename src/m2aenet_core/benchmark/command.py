@@ -13,6 +13,7 @@ SUBCOMMANDS: Mapping[str, str] = {
     "macs": "multiply-adds of every network, counted",
     "masks": "how well blur is found on photos whose masks were drawn by hand",
     "operators": "each operator beside other ways to compute it",
+    "oracle": "what better masks and better motion would bring",
     "scales": "at which working scale blur of which length is best restored",
     "train": "a training step of NAFNet, M2AENet and LMD-ViT side by side",
 }
