@@ -11,7 +11,7 @@ BIN := .venv/bin
 XVFB := $(if $(filter Linux,$(shell uname -s)),xvfb-run -a -s "-screen 0 1400x900x24")
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check lint format build clean distclean
+.PHONY: help demo screenshots test check lint format build clean distclean
 
 help:  ## show this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1\t/' | expand -t 12
@@ -20,6 +20,11 @@ demo:  ## set up, deblur a bundled sample into demo/, and open napari (or take i
 	@scripts/setup.sh all
 	@window=; scripts/system-libraries.sh $(if $(DISPLAY)$(WAYLAND_DISPLAY),--without-xvfb) || window=--no-window; \
 	$(BIN)/python -m napari_m2aenet.demo -o demo/ $$window
+
+screenshots:  ## take the pictures of the plugin's tabs in docs/images anew
+	@scripts/setup.sh all
+	@scripts/system-libraries.sh
+	$(XVFB) $(BIN)/python scripts/screenshots.py
 
 test:  ## set up, then run every test, window tests included
 	@scripts/setup.sh all,test

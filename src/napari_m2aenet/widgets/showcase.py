@@ -28,29 +28,49 @@ def take_picture(sample: str, timeout_s: float = 300) -> np.ndarray:
     """
     viewer, widget = open_window(sample)
     try:
-        _wait(lambda: False, 0.5)  # the window has to be drawn once before its size is true
-        viewer.reset_view()
-        widget.controls.run_button.click()
-        done = _wait(lambda: not widget.session.is_busy, timeout_s)
-        if widget.session.restored is None:
-            reason = widget.session.status.text if done else f"the run took longer than {timeout_s:.0f} s"
-            raise InputError(f"no picture of the window was taken: {reason}")
-        _wait(lambda: False, 1)
-        return np.asarray(viewer.screenshot(canvas_only=False, flash=False))
+        fit_view(viewer)
+        run_photo(widget, timeout_s)
+        return picture_of(viewer)
     finally:
         viewer.close()
 
 
-def open_window(sample: str) -> tuple[napari.Viewer, DeblurWidget]:
-    """Return a viewer that holds a sample photo, and the dock widget in it."""
+def open_window(sample: str | None = None) -> tuple[napari.Viewer, DeblurWidget]:
+    """Return a viewer that holds a sample photo, where one is named, and the dock widget in it."""
     viewer = napari.Viewer(title="Local motion deblur", show=True)
     viewer.window.resize(*WINDOW_SIZE)
-    viewer.open_sample(PLUGIN, sample)
+    if sample is not None:
+        viewer.open_sample(PLUGIN, sample)
     widget = viewer.window.add_plugin_dock_widget(PLUGIN)[1]
     return viewer, widget
 
 
-def _wait(until: Callable[[], bool], seconds: float) -> bool:
+def fit_view(viewer: napari.Viewer) -> None:
+    """Show all of the layers, as large as the window allows."""
+    wait(lambda: False, 0.5)  # the window has to be drawn once before its size is true
+    viewer.reset_view()
+
+
+def run_photo(widget: DeblurWidget, timeout_s: float) -> None:
+    """Press Run, and come back when the photo is restored.
+
+    Raises:
+        InputError: the run failed, with its own sentence, or took longer than `timeout_s`.
+    """
+    widget.controls.run_button.click()
+    done = wait(lambda: not widget.session.is_busy, timeout_s)
+    if widget.session.restored is None:
+        reason = widget.session.status.text if done else f"the run took longer than {timeout_s:.0f} s"
+        raise InputError(f"no picture of the window was taken: {reason}")
+
+
+def picture_of(viewer: napari.Viewer) -> np.ndarray:
+    """Return the picture (H, W, 4) uint8 of the whole window, once it has come to rest."""
+    wait(lambda: False, 1)
+    return np.asarray(viewer.screenshot(canvas_only=False, flash=False))
+
+
+def wait(until: Callable[[], bool], seconds: float) -> bool:
     """Let the window live until something is true; False where the time was too short."""
     end = time.monotonic() + seconds
     while time.monotonic() < end:
