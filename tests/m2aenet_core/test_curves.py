@@ -25,7 +25,8 @@ def test_runs_are_drawn_side_by_side(tmp_path: Path, capsys: pytest.CaptureFixtu
     assert main(["--run", *runs, "--out", str(out)]) == 0
     assert capsys.readouterr().out.strip() == str(out)
     # PSNR of the samples, PSNR of the validations and gain: two rows of panels
-    assert Image.open(out).size == (1000, 600)
+    # and a line of names above them
+    assert Image.open(out).size == (1000, 625)
 
 
 def test_a_run_alone_shows_its_losses_too(tmp_path: Path) -> None:
@@ -41,7 +42,8 @@ def test_a_line_for_each_run_and_nothing_for_what_none_has() -> None:
     losses = {"step": np.array([1.0, 2.0]), "psnr_db": np.array([20.0, 21.0])}
     figure = compared_figure([RunCurves("a", losses, columns([0, 1])), RunCurves("b", losses, columns([0, 2]))])
     psnr, gain = (axes for axes in figure.axes if axes.axison)
-    assert [line.get_label() for line in psnr.lines] == ["a", "b"]
+    assert [text.get_text() for text in figure.legends[0].get_texts()] == ["a", "b"]
+    assert len(psnr.lines) == 2
     assert [line.get_ydata()[-1] for line in gain.lines] == [1, 2]
     assert "gain" in gain.get_title()
 

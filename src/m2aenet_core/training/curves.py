@@ -19,6 +19,7 @@ _POINTS = 400  # of a curve of steps: more cannot be told apart
 _COMPARED_POINTS = 25  # of one among others: the samples of a step differ more than runs do
 _PANEL_IN = (5.0, 3.0)
 _DPI = 100
+_NAME_IN, _NAMES_IN_A_ROW = 0.25, 5
 
 # what is shown of the validations: column, title, unit
 _VALIDATED = (
@@ -76,8 +77,22 @@ def compared_figure(runs: Sequence[RunCurves]) -> Figure:
     _label(panels[0], "training: PSNR", "dB")
     for axes, (_, title, unit) in zip(panels[1:], shown, strict=False):
         _label(axes, title, unit)
-    panels[0].legend(fontsize=8)
+    _name_lines(figure, panels[0])
     return figure
+
+
+def _name_lines(figure: Figure, axes: Axes) -> None:
+    """Tell above all panels which line is which."""
+    lines, names = axes.get_legend_handles_labels()
+    columns = min(_NAMES_IN_A_ROW, len(names))
+    height = figure.get_figheight()
+    grown = _NAME_IN * -(-len(names) // columns)
+    figure.set_figheight(height + grown)
+    figure.subplots_adjust(
+        top=figure.subplotpars.top * height / (height + grown),
+        bottom=figure.subplotpars.bottom * height / (height + grown),
+    )
+    figure.legend(lines, names, loc="upper center", ncols=columns, fontsize=8, frameon=False)
 
 
 def _is_known(columns: Columns, name: str) -> bool:
