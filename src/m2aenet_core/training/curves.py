@@ -18,6 +18,7 @@ Columns = Mapping[str, NDArray[np.float64]]
 _POINTS = 400  # of a curve of steps: more cannot be told apart
 _COMPARED_POINTS = 25  # of one among others: the samples of a step differ more than runs do
 _PANEL_IN = (5.0, 3.0)
+_MARGIN_IN = 0.5
 _DPI = 100
 _NAME_IN, _NAMES_IN_A_ROW = 0.25, 5
 
@@ -61,7 +62,7 @@ def compared_figure(runs: Sequence[RunCurves]) -> Figure:
     Losses are not compared: runs may minimise different ones. What no run has is left out.
     """
     shown = [item for item in _VALIDATED if any(_is_known(run.metrics, item[0]) for run in runs)]
-    figure, panels = _new_figure(1 + len(shown))
+    figure, panels = _new_figure(1 + len(shown), above_in=_NAME_IN * -(-len(runs) // _NAMES_IN_A_ROW))
     for number, run in enumerate(runs):
         # ten colours; what comes after them is dashed
         style: dict[str, Any] = {
@@ -77,22 +78,9 @@ def compared_figure(runs: Sequence[RunCurves]) -> Figure:
     _label(panels[0], "training: PSNR", "dB")
     for axes, (_, title, unit) in zip(panels[1:], shown, strict=False):
         _label(axes, title, unit)
-    _name_lines(figure, panels[0])
+    lines, names = panels[0].get_legend_handles_labels()
+    figure.legend(lines, names, loc="upper center", ncols=_NAMES_IN_A_ROW, fontsize=8, frameon=False)
     return figure
-
-
-def _name_lines(figure: Figure, axes: Axes) -> None:
-    """Tell above all panels which line is which."""
-    lines, names = axes.get_legend_handles_labels()
-    columns = min(_NAMES_IN_A_ROW, len(names))
-    height = figure.get_figheight()
-    grown = _NAME_IN * -(-len(names) // columns)
-    figure.set_figheight(height + grown)
-    figure.subplots_adjust(
-        top=figure.subplotpars.top * height / (height + grown),
-        bottom=figure.subplotpars.bottom * height / (height + grown),
-    )
-    figure.legend(lines, names, loc="upper center", ncols=columns, fontsize=8, frameon=False)
 
 
 def _is_known(columns: Columns, name: str) -> bool:
@@ -105,16 +93,20 @@ def _png(figure: Figure) -> bytes:
     return buffer.getvalue()
 
 
-def _new_figure(count: int) -> tuple[Figure, list[Axes]]:
-    """Give a figure and at least so many panels in two columns, of which those beyond the number are empty."""
+def _new_figure(count: int, above_in: float = 0.0) -> tuple[Figure, list[Axes]]:
+    """Give a figure and at least so many panels in two columns, of which those beyond the number are empty.
+
+    above_in: room above the panels, inches.
+    """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
     rows = -(-count // 2)
-    figure = Figure(figsize=(2 * _PANEL_IN[0], rows * _PANEL_IN[1]))
+    height = rows * _PANEL_IN[1] + above_in
+    figure = Figure(figsize=(2 * _PANEL_IN[0], height))
     FigureCanvasAgg(figure)
-    margin = 0.5 / figure.get_figheight()
-    space = {"left": 0.08, "right": 0.98, "bottom": margin, "top": 1 - margin, "wspace": 0.22, "hspace": 0.45}
+    bottom, top = _MARGIN_IN / height, 1 - (_MARGIN_IN + above_in) / height
+    space = {"left": 0.08, "right": 0.98, "bottom": bottom, "top": top, "wspace": 0.22, "hspace": 0.45}
     panels = list(figure.subplots(rows, 2, squeeze=False, gridspec_kw=space).flat)
     for axes in panels[count:]:
         axes.set_axis_off()
