@@ -6,25 +6,16 @@ import json
 from pathlib import Path
 
 import pytest
-import skimage.data
 import torch
 
 from m2aenet_core.benchmark.command import main
 from m2aenet_core.benchmark.oracle import OracleConfig, _true_motions, benchmark_oracle
 from m2aenet_core.checkpoint import load_model, save_model
 from m2aenet_core.errors import InputError
-from m2aenet_core.image_io import write_image
 from m2aenet_core.models.m2aenet import M2AENet
 from m2aenet_core.models.m2aenet_config import M2AENetConfig
 from m2aenet_core.models.network import Encoded
 from m2aenet_core.models.trajectory import Motion
-
-
-@pytest.fixture
-def photos(tmp_path: Path) -> Path:
-    for name in ("chelsea", "coffee"):
-        write_image(tmp_path / "photos" / f"{name}.png", getattr(skimage.data, name)()[100:197, 100:230])
-    return tmp_path / "photos"
 
 
 def test_every_truth_takes_its_turn(photos: Path) -> None:

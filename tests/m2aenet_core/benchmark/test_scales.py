@@ -6,19 +6,10 @@ import json
 from pathlib import Path
 
 import pytest
-import skimage.data
 
 from m2aenet_core.benchmark.command import main
 from m2aenet_core.benchmark.scales import ScalesConfig, benchmark_scales, to_table
 from m2aenet_core.errors import InputError
-from m2aenet_core.image_io import write_image
-
-
-@pytest.fixture
-def photos(tmp_path: Path) -> Path:
-    for name in ("chelsea", "coffee"):
-        write_image(tmp_path / "photos" / f"{name}.png", getattr(skimage.data, name)()[100:196, 100:228])
-    return tmp_path / "photos"
 
 
 def test_each_photo_is_restored_at_each_scale_and_at_the_chosen_one(photos: Path) -> None:
