@@ -18,7 +18,7 @@ from lightning_fabric import Fabric
 from m2aenet_core.atomic import write_atomic
 from m2aenet_core.options import parse_options, recipe_names, to_yaml
 from m2aenet_core.training.config import TrainConfig, check_config, check_resumable
-from m2aenet_core.training.launch import launch, memory_for_pairs
+from m2aenet_core.training.launch import launch, leave, memory_for_pairs
 from m2aenet_core.training.loop import fit
 from m2aenet_core.training.occupied import occupied
 from m2aenet_core.training.report import write_report
@@ -52,10 +52,13 @@ def _train(config: TrainConfig) -> Path:
     # before other processes are started: what is wrong with the data is said once
     sources = make_sources(config, cache_bytes=memory_for_pairs(config), show_progress=is_first_process())
     fabric = launch(config)
-    state = _setup(fabric, config)
-    load_checkpoint(out / CHECKPOINT, state, fabric)
-    with Stopping(config.max_time_s) as stopping:
-        weights = _run(fabric, config, state, sources, stopping)
+    try:
+        state = _setup(fabric, config)
+        load_checkpoint(out / CHECKPOINT, state, fabric)
+        with Stopping(config.max_time_s) as stopping:
+            weights = _run(fabric, config, state, sources, stopping)
+    finally:
+        leave(fabric)
     if stopping.is_interrupted:
         raise KeyboardInterrupt
     return weights

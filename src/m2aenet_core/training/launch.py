@@ -36,6 +36,12 @@ def launch(config: TrainConfig) -> Fabric:
     return fabric
 
 
+def leave(fabric: Fabric) -> None:
+    """Let go of the other processes: one that ends with the group's threads still running may be aborted."""
+    if fabric.world_size > 1 and torch.distributed.is_initialized():
+        torch.distributed.destroy_process_group()
+
+
 def _is_fabric_run() -> bool:
     return bool(int(os.environ.get("LT_CLI_USED", "0")))
 
