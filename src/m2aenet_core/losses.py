@@ -10,6 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from m2aenet_core.data.sample import Batch
+from m2aenet_core.models.motion_analyzer import path_of_ends
 from m2aenet_core.models.network import NetworkOutput
 from m2aenet_core.models.trajectory import Motion
 from m2aenet_core.ops.resize import resize_image
@@ -18,6 +19,8 @@ from m2aenet_core.ops.splat import reblur
 
 # mean squared error of 40 dB: beyond it a photo counts as restored
 _ERROR_FLOOR = 1e-4
+# moving cells of a sample that its mean path error is over at least: a few cells at the border are no object
+_FEW_CELLS = 16
 
 
 @dataclass(frozen=True)
@@ -40,6 +43,8 @@ class LossConfig:
     """Roughness of the displacements (alpha; not published, the value is Motion-ETR's)."""
     displacement: float = 0.0
     """Mean distance of the displacements from the truth, where it is known, up to time reversal."""
+    path: float = 0.0
+    """Mean distance of the paths from the truth where something moved, in the form that knows no direction of time."""
     instants: int = 9
     """Instants of the reblur term (N2)."""
     shift_px: int = 0
@@ -81,6 +86,8 @@ def compute_losses(output: NetworkOutput, batch: Batch, config: LossConfig) -> d
         terms["total_variation"] = config.total_variation * roughness
     if config.displacement and motions:
         terms["displacement"] = config.displacement * _sum(displacement_loss(motion, framed) for motion in motions)
+    if config.path and motions:
+        terms["path"] = config.path * _sum(path_loss(motion, framed) for motion in motions)
     return terms
 
 
@@ -161,18 +168,37 @@ def displacement_loss(motion: Motion, batch: Batch) -> Tensor:
     counts. Where nothing moved the truth is zero, with a tenth of the weight. Samples whose truth is not known count
     nothing.
     """
-    size = (motion.start.shape[-2], motion.start.shape[-1])
-    moving = resize_image(batch.mask, size)
-    factor = batch.mask.shape[-1] / size[1]
-    # the truth is zero outside the mask: the mean over a cell is divided by the moving share of it
-    true_start, true_end = (
-        resize_image(field, size) / factor / moving.clamp_min(1e-3) for field in (batch.start, batch.end)
-    )
+    moving, true_start, true_end = _true_ends(motion, batch)
     forward = _distance(motion.start, true_start) + _distance(motion.end, true_end)
     backward = _distance(motion.start, true_end) + _distance(motion.end, true_start)
     still = _distance(motion.start, 0 * true_start) + _distance(motion.end, 0 * true_end)
     distance = torch.where(moving > 0.5, torch.minimum(forward, backward), 0.1 * still)
     return (distance * batch.motion_known.view(-1, 1, 1, 1)).mean() / 2
+
+
+def path_loss(motion: Motion, batch: Batch) -> Tensor:
+    """Give the mean distance to the true paths where something moved, in pixels of the motion's scale.
+
+    Chord and bend are compared as `path_of_ends` gives them, so that neighbours need not agree on a direction of time;
+    an error of the bend counts twice, as it moves both ends. Each sample is a mean over its own moving cells, of which
+    it is taken to have some at least; samples whose truth is not known count nothing.
+    """
+    moving, true_start, true_end = _true_ends(motion, batch)
+    found, true = path_of_ends(motion.start, motion.end), path_of_ends(true_start, true_end)
+    distance = _distance(found[:, :2], true[:, :2]) + 2 * _distance(found[:, 2:], true[:, 2:])
+    counts = (moving > 0.5).to(distance.dtype) * batch.motion_known.view(-1, 1, 1, 1)
+    cells = counts.sum(dim=(1, 2, 3)).clamp_min(_FEW_CELLS)
+    return ((distance * counts).sum(dim=(1, 2, 3)) / cells).mean()
+
+
+def _true_ends(motion: Motion, batch: Batch) -> tuple[Tensor, Tensor, Tensor]:
+    """Give the moving share of each cell, and the true displacements to start and end in pixels of the cells."""
+    size = (motion.start.shape[-2], motion.start.shape[-1])
+    moving = resize_image(batch.mask, size)
+    factor = batch.mask.shape[-1] / size[1]
+    # the truth is zero outside the mask: the mean over a cell is divided by the moving share of it
+    start, end = (resize_image(field, size) / factor / moving.clamp_min(1e-3) for field in (batch.start, batch.end))
+    return moving, start, end
 
 
 def _distance(first: Tensor, second: Tensor) -> Tensor:

@@ -14,6 +14,7 @@ from m2aenet_core.losses import (
     fft_loss,
     log_error_loss,
     mask_loss,
+    path_loss,
     reblur_loss,
     ssim_loss,
     total_variation,
@@ -24,7 +25,7 @@ from m2aenet_core.ops.padding import centre_padding, corner_padding
 from m2aenet_core.ops.splat import reblur
 
 SIDE, CELL = 32, 8
-TERMS = ("l1", "ssim", "fft", "log_error", "mask", "reblur", "total_variation", "displacement")
+TERMS = ("l1", "ssim", "fft", "log_error", "mask", "reblur", "total_variation", "displacement", "path")
 ALL_ONE = LossConfig(**dict.fromkeys(TERMS, 1.0))
 
 
@@ -51,8 +52,9 @@ def test_every_term_but_roughness_is_zero_at_the_truth() -> None:
     assert set(terms) == set(TERMS)
     for name in ("l1", "ssim", "fft", "log_error", "mask", "reblur"):
         assert terms[name].item() == pytest.approx(0, abs=1e-6), name
-    # its root is kept away from 0, where it has no gradient
+    # their roots are kept away from 0, where they have no gradient
     assert terms["displacement"].item() == pytest.approx(0, abs=0.011)
+    assert terms["path"].item() == pytest.approx(0, abs=0.031)
     # the truth jumps where the object ends
     assert terms["total_variation"] > 0
 
@@ -103,7 +105,9 @@ def test_every_weight_of_the_config_has_a_term() -> None:
 def test_a_displacement_that_is_nowhere_known_costs_nothing_but_has_its_term() -> None:
     batch = batch_of()._replace(motion_known=torch.tensor([False, False]))
     output = truth_of(batch)._replace(displacements=(Motion.of(3 * batch.start, batch.end),))
-    assert compute_losses(output, batch, ALL_ONE)["displacement"].item() == 0
+    terms = compute_losses(output, batch, ALL_ONE)
+    assert terms["displacement"].item() == 0
+    assert terms["path"].item() == 0
 
 
 @pytest.mark.parametrize("known", [[True, True], [True, False]])
@@ -165,7 +169,7 @@ def test_scales_are_summed() -> None:
     output = truth_of(batch)._replace(restored=batch.blur)
     twice = output._replace(blur_logits=output.blur_logits * 2, displacements=output.displacements * 2)
     once, both = (compute_losses(each, batch, ALL_ONE) for each in (output, twice))
-    for name in ("mask", "reblur", "total_variation", "displacement"):
+    for name in ("mask", "reblur", "total_variation", "displacement", "path"):
         torch.testing.assert_close(both[name], 2 * once[name])
 
 
@@ -265,6 +269,34 @@ def test_motion_where_nothing_moves_costs_a_tenth() -> None:
     batch = Batch(sharp, sharp, nothing[:, :1], nothing, nothing, torch.tensor([True]))
     motion = torch.tensor([3.0, 4.0]).view(1, 2, 1, 1).expand(1, 2, SIDE, SIDE)
     assert displacement_loss(Motion.of(motion, -motion), batch).item() == pytest.approx(0.1 * 5, rel=1e-3)
+
+
+@pytest.mark.parametrize("cell", [1, CELL])
+def test_paths_know_no_direction_of_time(cell: int) -> None:
+    batch, size = batch_of(), SIDE // cell
+    start, end = torch.randn(2, 2, size, size), torch.randn(2, 2, size, size)
+    loss = path_loss(Motion.of(start, end), batch)
+    torch.testing.assert_close(loss, path_loss(Motion.of(end, start), batch))
+    # each pixel may choose its own
+    swapped = torch.rand(2, 1, size, size) > 0.5
+    mixed = Motion.of(torch.where(swapped, end, start), torch.where(swapped, start, end))
+    torch.testing.assert_close(loss, path_loss(mixed, batch))
+
+
+def test_paths_are_compared_where_something_moves_alone() -> None:
+    batch = batch_of(y=0, x=8)
+    size = SIDE // CELL
+    end = torch.zeros(2, 2, size, size)
+    end[:, 1] = torch.randn(2, size, size)
+    end[:, 1, :, : size // 2] = 1  # 8 pixels are one cell
+    # eight moving cells of the sixteen that a sample counts as having at least
+    assert path_loss(Motion.of(-end, end), batch).item() == pytest.approx(0, abs=0.031)
+    # the chord is two cells long
+    assert path_loss(Motion.of(0 * end, 0 * end), batch).item() == pytest.approx(8 / 16 * 2, abs=0.03)
+    # the bend counts twice: here half a cell at each end
+    bent = end + torch.tensor([0.5, 0.0]).view(1, 2, 1, 1)
+    straight = -end + torch.tensor([0.5, 0.0]).view(1, 2, 1, 1)
+    assert path_loss(Motion.of(straight, bent), batch).item() == pytest.approx(8 / 16 * 2 * 0.5, abs=0.03)
 
 
 def test_gradients_are_finite_at_the_truth() -> None:

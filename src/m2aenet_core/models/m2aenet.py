@@ -32,6 +32,7 @@ from m2aenet_core.models.network import Decision, Encoded, Network, NetworkOutpu
 from m2aenet_core.models.surroundings import Surroundings
 from m2aenet_core.models.trajectory import Motion
 from m2aenet_core.models.trajectory_conv import trajectory_taps
+from m2aenet_core.models.trajectory_deconvolution import TrajectoryDeconvolution
 from m2aenet_core.ops.draws import Draws
 from m2aenet_core.ops.padding import Padding, corner_padding
 from m2aenet_core.ops.resize import resize_displacement, resize_image, shrink_mask
@@ -39,8 +40,8 @@ from m2aenet_core.ops.sparse import kept_pixels, pruning_pays
 
 __all__ = ["Learning", "M2AENet", "M2AENetConfig"]
 
-Learning = Literal["all", "decisions", "restoration"]
-"""What of a network learns: everything, where blur is and how it moved, or what is made of that."""
+Learning = Literal["all", "decisions", "motion", "restoration"]
+"""What of a network learns: everything, where blur is and how it moved, how it moved, or what is made of that."""
 
 
 class M2AENet(Network):
@@ -79,7 +80,7 @@ class M2AENet(Network):
         )
         self.motion_analyzers = nn.ModuleDict(
             {
-                str(scale): MotionAnalyzer(channels[scale], config.trajectory, config.taps)
+                str(scale): MotionAnalyzer(channels[scale], config.trajectory, config.taps, config.motion_output)
                 for scale in self._predicting(config.use_motion)
             }
         )
@@ -90,6 +91,15 @@ class M2AENet(Network):
                 for scale in self._predicting(config.surroundings > 0)
             }
         )
+        self.motion_surroundings = nn.ModuleDict(
+            {
+                str(scale): Surroundings(channels[scale], config.motion_surroundings)
+                for scale in self._predicting(config.use_motion and config.motion_surroundings > 0)
+            }
+        )
+        self.deconvolution = None
+        if config.deconvolution:
+            self.deconvolution = TrajectoryDeconvolution(channels[:-1], config.deconvolution)
         self.middle = self._stage(channels[-1], config.middle_blocks, self.decides_along)
         self.ups = nn.ModuleList(Upsample(c) for c in channels[:0:-1])
         self.decoders = nn.ModuleList(
@@ -132,7 +142,7 @@ class M2AENet(Network):
         return network.eval()
 
     def _decide_locally(self) -> None:
-        for key, surroundings in self.surroundings.items():
+        for key, surroundings in (*self.surroundings.items(), *self.motion_surroundings.items()):
             assert isinstance(surroundings, Surroundings)
             surroundings.attend_locally(int(key))
         for key, predictor in self.mask_predictors.items():
@@ -160,7 +170,7 @@ class M2AENet(Network):
         """Encode, decide the masks, restore: dense evaluation, as training uses it.
 
         learn: what gradients are to reach, if not everything; what need not be computed for it is left out. Where only
-        decisions learn, `restored` is the input.
+        decisions or motion learn, `restored` is the input.
 
         In training mode the masks are drawn (eq. 2), with each sample's `draws` or with torch's random numbers; in
         evaluation mode they are the probability against the threshold (eq. 3), by default the config's. Logits, masks
@@ -168,8 +178,8 @@ class M2AENet(Network):
         """
         padding = corner_padding(blur.shape[-2], blur.shape[-1], self.size_multiple)
         image = padding.add(blur)
-        if learn == "decisions":
-            return self._decisions(blur, image, padding)
+        if learn in ("decisions", "motion"):
+            return self._decisions(blur, image, padding, with_mask=learn == "decisions")
         limit = self.config.threshold if threshold is None else threshold
         all_logits: list[Tensor] = []
         masks: list[Tensor] = []
@@ -184,7 +194,8 @@ class M2AENet(Network):
                 masks.append(mask)
             if motion is not None:
                 motions.append(motion)
-            return self._guide(mask, motion)
+            decided = threshold_mask(logits, limit) if logits is not None and self.training else mask
+            return self._guide(mask, motion)._replace(decided=decided)
 
         if learn == "restoration":
             with torch.no_grad():
@@ -194,11 +205,11 @@ class M2AENet(Network):
         restored = padding.remove(self._run(image, features, skips, guide))
         return NetworkOutput(restored, tuple(all_logits), tuple(masks), tuple(motions), padding=padding)
 
-    def _decisions(self, blur: Tensor, image: Tensor, padding: Padding) -> NetworkOutput:
-        """Give logits and motion at the last encoder stage, without gradients before it."""
+    def _decisions(self, blur: Tensor, image: Tensor, padding: Padding, *, with_mask: bool) -> NetworkOutput:
+        """Give logits, if wanted, and motion at the last encoder stage, without gradients before it."""
         with torch.no_grad():
             features, skips = self._encode(image)
-        logits, motion = self._look(len(skips), features)
+        logits, motion = self._look(len(skips), features, with_mask=with_mask)
         return NetworkOutput(
             blur,
             () if logits is None else (logits,),
@@ -208,17 +219,24 @@ class M2AENet(Network):
         )
 
     def learning_parts(self, learn: Learning) -> list[nn.Module]:
-        """Give what learns: everything; mask predictor, motion analyzer and their surroundings; or what follows them.
+        """Give what learns: everything; mask predictor, motion analyzer and their surroundings; the motion analyzer
+        and its own surroundings; or what follows them.
 
-        Raises InputError for a network that decides nothing, or at every scale, where the two cannot be told apart.
+        Raises InputError for a network that decides nothing, or at every scale, where the two cannot be told apart, and
+        for motion that has no surroundings of its own.
         """
         if learn == "all":
             return [self]
         if self.decides_along or not len(self.guided_scales):
             raise InputError("this network takes no decisions before it restores; choose scales: fourth, with a mask")
         if learn == "decisions":
-            return [self.surroundings, self.mask_predictors, self.motion_analyzers]
-        return [self.encoders[-1], self.downs[-1], self.middle, self.ups, self.decoders, self.ending]
+            return [self.surroundings, self.motion_surroundings, self.mask_predictors, self.motion_analyzers]
+        if learn == "motion":
+            if not len(self.motion_surroundings):
+                raise InputError("motion learns alone where it has surroundings of its own; give motion_surroundings")
+            return [self.motion_surroundings, self.motion_analyzers]
+        following = [self.encoders[-1], self.downs[-1], self.middle, self.ups, self.decoders, self.ending]
+        return following if self.deconvolution is None else [self.deconvolution, *following]
 
     def _mask(self, logits: Tensor, threshold: float | Tensor, draws: Draws | None) -> Tensor:
         if not self.training:
@@ -292,27 +310,36 @@ class M2AENet(Network):
 
     # -- the flow of the network -------------------------------------------------------------------------------
 
-    def _look(self, scale: int, features: Tensor) -> tuple[Tensor | None, Motion | None]:
-        """Give blur logits and motion at a guided scale, each None where the network has none."""
-        if self.config.surroundings:
-            features = self.surroundings[str(scale)](features)
-        logits = self.mask_predictors[str(scale)](features) if self.has_mask else None
-        motion = self.motion_analyzers[str(scale)](features) if self.has_motion else None
-        return logits, motion
+    def _look(self, scale: int, features: Tensor, *, with_mask: bool = True) -> tuple[Tensor | None, Motion | None]:
+        """Give blur logits and motion at a guided scale, each None where the network has none, or it is not wanted."""
+        config, key = self.config, str(scale)
+        has_own_view = config.motion_surroundings > 0
+        seen = features
+        if config.surroundings and (with_mask or not has_own_view):
+            seen = self.surroundings[key](features)
+        logits = self.mask_predictors[key](seen) if self.has_mask and with_mask else None
+        if not self.has_motion:
+            return logits, None
+        seen = self.motion_surroundings[key](features) if has_own_view else seen
+        return logits, self.motion_analyzers[key](seen)
 
     def _guide(self, mask: Tensor | None, motion: Motion | None, *, pruned: bool = False) -> Guide:
         taps = None if motion is None else trajectory_taps(motion, self.config.taps)
         pays = pruned and mask is not None and pruning_pays(mask)
-        return Guide(mask, taps, kept_pixels(mask) if pays and mask is not None else None, motion)
+        return Guide(mask, taps, kept_pixels(mask) if pays and mask is not None else None, motion, mask)
 
     def _run(
         self, image: Tensor, features: Tensor, skips: list[Tensor], make_guide: Callable[[int, Tensor], Guide]
     ) -> Tensor:
         """Go on from the features of encoder stage number `len(skips)` to the restored image."""
         guides: dict[int, Guide] = {}
+        deconvolved: list[Tensor] = []
         for scale in range(len(skips), len(self.encoders)):
             if scale in self.guided_scales:
-                guides[scale] = make_guide(scale, features)
+                guides[scale] = made = make_guide(scale, features)
+                if self.deconvolution is not None and made.motion is not None:
+                    deconvolved = self.deconvolution(image, made.motion, made.decided)
+                    features = features + deconvolved[scale]
             features = _apply(self.encoders[scale], features, guides.get(scale))
             skips.append(features)
             features = self.downs[scale](features)
@@ -320,7 +347,10 @@ class M2AENet(Network):
         for step, (up, decoder) in enumerate(zip(self.ups, self.decoders, strict=True), start=1):
             scale = len(self.encoders) - step
             guide = guides[scale] if self.decides_along else None
-            features = _apply(decoder, up(features).add_(skips.pop()), guide)
+            features = up(features).add_(skips.pop())
+            if deconvolved and step > 1:
+                features = features + deconvolved[scale]
+            features = _apply(decoder, features, guide)
         restored: Tensor = self.ending(features) + image
         return restored
 

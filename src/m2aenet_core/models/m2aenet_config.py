@@ -9,6 +9,7 @@ from m2aenet_core.errors import InputError
 from m2aenet_core.models.layers import Attention
 from m2aenet_core.models.m2as_block import MASK_POSITIONS
 from m2aenet_core.models.mask_predictor import PredictorForm
+from m2aenet_core.models.motion_analyzer import MotionOutput
 from m2aenet_core.models.nafnet import check_blocks
 from m2aenet_core.models.trajectory import TrajectoryForm
 from m2aenet_core.models.trajectory_conv import kernel_side
@@ -50,6 +51,14 @@ class M2AENetConfig:
     surroundings: int = 0
     """Blocks at each step of the small U-net that shows mask predictor and motion analyzer what lies around; 0 without
     (the papers)."""
+    motion_surroundings: int = 0
+    """The same for the motion analyzer alone, which then learns without the masks; 0 where it shares theirs."""
+    motion_output: MotionOutput = "ends"
+    """What the motion analyzer's convolution gives: both ends of the path (the paper), or the path without a direction
+    of time, which no photo tells."""
+    deconvolution: int = 0
+    """Iterations of a deconvolution along the motion that was found, which the restoration is shown; 0 without (the
+    papers)."""
     threshold: float = 0.5
     """Probability above which a pixel counts as blurred where none is given (epsilon)."""
 
@@ -61,8 +70,14 @@ class M2AENetConfig:
             raise InputError(str(error)) from error
         if not self.mask_positions or not set(self.mask_positions) <= set(MASK_POSITIONS):
             raise InputError(f"mask_positions {list(self.mask_positions)} are not some of {list(MASK_POSITIONS)}")
-        if self.surroundings < 0:
-            raise InputError(f"surroundings is {self.surroundings}; give a number of blocks, or 0 for none")
+        for name in ("surroundings", "motion_surroundings", "deconvolution"):
+            if getattr(self, name) < 0:
+                unit = "iterations" if name == "deconvolution" else "blocks"
+                raise InputError(f"{name} is {getattr(self, name)}; give a number of {unit}, or 0 for none")
+        if self.deconvolution and (self.scales == "every" or not self.use_motion or self.trajectory == "learnable"):
+            raise InputError("deconvolution needs a path with two ends, found at the fourth stage; set it to 0")
+        if self.motion_output == "path" and self.trajectory == "learnable":
+            raise InputError("a learnable trajectory has no two ends; give motion_output ends, or another trajectory")
         if self.temperature <= 0 or not 0 <= self.threshold <= 1:
             raise InputError("the temperature must be above 0, and the threshold from 0 to 1")
 

@@ -57,6 +57,7 @@ class MacCounter:
             total += edge_macs(config.width, pixels) + sum(self._look_macs(scale) for scale in range(stages))
         for scale in range(0 if self.decides_along else stages - 1, stages):
             total += self._encoder_macs(scale, pixels, by_scale.get(scale))
+        total += deconvolution_macs(config, pixels)
         after = by_scale if self.decides_along else {}
         last = after.get(stages - 1)
         total += config.middle_blocks * self._block_macs(
@@ -84,9 +85,17 @@ class MacCounter:
         here, total = size[0] * size[1], 0.0
         if scale in self.guided_scales and self.config.surroundings:
             total += surroundings_macs(channels, size, self.config.surroundings)
+        if scale in self.guided_scales and self.config.use_motion and self.config.motion_surroundings:
+            total += surroundings_macs(channels, size, self.config.motion_surroundings)
         if scale in self.guided_scales and self.config.use_mask:
             total += predictor_macs(channels, here, 2 if self.config.predictor == "lmdvit" else 1)
         if scale in self.guided_scales and self.config.use_motion:
             outputs = 2 * (self.config.taps if self.config.trajectory == "learnable" else 2)
             total += analyzer_macs(channels, here, outputs)
         return total
+
+
+def deconvolution_macs(config: M2AENetConfig, pixels: int) -> int:
+    """Give those of the 1x1 convolutions of what was deconvolved: they are as many values at each scale."""
+    kept = min(config.deconvolution, 2)
+    return 3 * kept * pixels * sum(config.width << scale for scale in range(len(config.encoder_blocks)))

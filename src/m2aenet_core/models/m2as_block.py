@@ -31,13 +31,14 @@ class Guide(NamedTuple):
 
     mask (B, 1, H, W), 1 = blurred, or None for blocks without a mask; taps of the motion-aware convolution, or None
     for blocks without motion; kept, made from the mask, for pruned evaluation, or None for dense; motion that the
-    taps were made from.
+    taps were made from; decided, the mask as it is without chance, where training draws it.
     """
 
     mask: Tensor | None
     taps: TapTable | None
     kept: KeptPixels | None = None
     motion: Motion | None = None
+    decided: Tensor | None = None
 
 
 class M2ASBlock(NAFBlock):

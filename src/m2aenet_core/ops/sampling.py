@@ -78,6 +78,16 @@ def read_at(image: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
     return F.grid_sample(image, grid, mode="bicubic", padding_mode="border", align_corners=False)
 
 
+def look_up_near(image: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
+    """Give the image (B, C, H, W) read at rows and columns (B, P), as (B, C, P): bilinear, its border repeated.
+
+    Coordinates are off by less than 1e-4 pixels at sides up to 1024 in float32.
+    """
+    y, x = ((2 * at + 1) / side - 1 for at, side in zip((rows, columns), image.shape[-2:], strict=True))
+    grid = torch.stack([x, y], dim=-1).unsqueeze(1)
+    return F.grid_sample(image, grid, padding_mode="border", align_corners=False)[:, :, 0]
+
+
 class Readers(NamedTuple):
     """A table seen from the rows that are read: which taps read a row, the taps of a kernel position together.
 

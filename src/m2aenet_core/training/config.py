@@ -66,8 +66,9 @@ class TrainConfig:
     loss: LossConfig = field(default_factory=LossConfig)
     """What it minimises."""
     learn: Learning = "all"
-    """What learns: all; decisions (mask predictor, motion analyzer and their surroundings) or restoration (the last
-    encoder stage and what follows) alone, which take less time. Terms of the loss that cannot reach it are left out."""
+    """What learns: all; decisions (mask predictor, motion analyzer and their surroundings), motion (the analyzer and
+    its own surroundings) or restoration (the last encoder stage and what follows) alone, which take less time. Terms of
+    the loss that cannot reach it are left out."""
     steps: int = 10_000
     """Optimisation steps of the whole run."""
     batch_size: int = 8

@@ -63,13 +63,32 @@ def with_first_weights(config: TrainConfig) -> Network:
     state = start.state_dict()
     if type(start) is not type(network):
         raise InputError(f"{config.init_from} holds the weights of a {_kind(start)}, the run trains a {_kind(network)}")
-    # surroundings begin as the identity: weights without them go on with them
-    new = {name: value for name, value in network.state_dict().items() if name.startswith("surroundings.")}
-    state = new | state
+    state = _with_new_parts(network, start, state)
     if _shapes(state) != _shapes(network.state_dict()):
         _check_same(config.init_from, start.config, network.config)
     network.load_state_dict(state)
     return network.train()
+
+
+_NEW_PARTS = ("surroundings.", "motion_surroundings.", "deconvolution.")
+
+
+def _with_new_parts(network: Network, start: Network, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Give the weights of a network with those parts that it did not have, as they are in another one.
+
+    Deconvolution and surroundings begin as the identity, and surroundings of the motion alone as those that it shared.
+    An analyzer whose output means something else begins anew.
+    """
+    fresh = network.state_dict()
+    new = {name: value for name, value in fresh.items() if name.startswith(_NEW_PARTS)}
+    for name in new:
+        shared = state.get(name.removeprefix("motion_"))
+        if shared is not None and shared.shape == new[name].shape:
+            new[name] = shared
+    merged = new | dict(state)
+    if isinstance(network, M2AENet) and network.config.motion_output != start.config.motion_output:
+        merged |= {name: value for name, value in fresh.items() if name.startswith("motion_analyzers.")}
+    return merged
 
 
 def in_channels_last(network: Network) -> Network:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 import pytest
 import torch
@@ -37,6 +38,9 @@ FORMS = {
     "every scale, without mask": M2AENetConfig.every_scale(use_mask=False, **SIZE),
     "surroundings": M2AENetConfig(surroundings=1, attention="local", **SIZE),
     "every scale, surroundings": M2AENetConfig.every_scale(surroundings=2, **SIZE),
+    "motion's own surroundings": M2AENetConfig(motion_surroundings=1, motion_output="path", **SIZE),
+    "deconvolution": M2AENetConfig(deconvolution=3, surroundings=1, motion_surroundings=1, **SIZE),
+    "deconvolution without mask": M2AENetConfig(deconvolution=1, use_mask=False, **SIZE),
 }
 forms = pytest.mark.parametrize("config", FORMS.values(), ids=FORMS.keys())
 masked_forms = pytest.mark.parametrize(
@@ -397,28 +401,77 @@ def test_surroundings_begin_as_nothing_and_then_reach_far() -> None:
     assert difference[:5].max() == 0
 
 
-@pytest.mark.parametrize("learn", ["decisions", "restoration"])
-def test_a_part_learns_without_the_rest(learn: Learning, randomise: Callable[[nn.Module], None]) -> None:
-    network, batch = M2AENet(FORMS["surroundings"]).train(), made_batch()
+@pytest.mark.parametrize("form", ["surroundings", "deconvolution"])
+@pytest.mark.parametrize("learn", ["decisions", "motion", "restoration"])
+def test_a_part_learns_without_the_rest(learn: Learning, form: str, randomise: Callable[[nn.Module], None]) -> None:
+    network, batch = M2AENet(FORMS[form]).train(), made_batch()
+    if learn == "motion" and form == "surroundings":
+        with pytest.raises(InputError, match="give motion_surroundings"):
+            network.learning_parts(learn)
+        return
     randomise(network)
     output = network(batch.blur, learn=learn)
-    assert torch.equal(output.restored, batch.blur) == (learn == "decisions")
-    terms = compute_losses(output, batch, LossConfig(displacement=0.1))
+    assert torch.equal(output.restored, batch.blur) == (learn != "restoration")
+    assert bool(output.blur_logits) == (learn != "motion")
+    terms = compute_losses(output, batch, LossConfig(displacement=0.1, path=0.1))
     torch.stack(list(terms.values())).sum().backward()
     learning = {id(parameter) for part in network.learning_parts(learn) for parameter in part.parameters()}
     assert learning
     for name, parameter in network.named_parameters():
-        if learn == "decisions" or not name.startswith(("surroundings", "mask_predictors", "motion_analyzers")):
+        decides = ("surroundings", "motion_surroundings", "mask_predictors", "motion_analyzers")
+        if learn != "restoration" or not name.startswith(decides):
             assert (parameter.grad is not None) == (id(parameter) in learning), name
 
 
-def test_both_parts_are_all_but_the_first_stages() -> None:
-    network = M2AENet(FORMS["surroundings"])
+@pytest.mark.parametrize("form", ["surroundings", "deconvolution"])
+def test_both_parts_are_all_but_the_first_stages(form: str) -> None:
+    network = M2AENet(FORMS[form])
     parts = [network.learning_parts(learn) for learn in ("decisions", "restoration")]
     first, second = ({id(parameter) for each in some for parameter in each.parameters()} for some in parts)
     assert not first & second
     rest = {name.split(".")[0] for name, each in network.named_parameters() if id(each) not in first | second}
     assert rest == {"intro", "encoders", "downs"}
+
+
+def test_masks_do_not_see_what_the_motion_alone_sees(randomise: Callable[[nn.Module], None]) -> None:
+    network, blur = M2AENet(FORMS["deconvolution"]).eval(), torch.rand(1, 3, 64, 80)
+    randomise(network)
+    before = network(blur)
+    randomise(network.motion_surroundings)
+    after = network(blur)
+    assert torch.equal(after.blur_logits[0], before.blur_logits[0])
+    assert not torch.equal(after.displacements[0].field, before.displacements[0].field)
+
+
+def test_a_deconvolution_is_shown_what_the_decision_takes_in_alone(randomise: Callable[[nn.Module], None]) -> None:
+    network, blur = M2AENet(FORMS["deconvolution"]).eval(), torch.rand(1, 3, 64, 80)
+    randomise(network)
+    assert network.deconvolution is not None
+    motion = network.analyze(blur).motion
+    assert motion is not None
+    mask = torch.zeros(1, 1, HEIGHT, WIDTH)
+    mask[..., 2:5, 3:7] = 1
+    change = network.deconvolution.change(blur, motion.map(lambda field: field + 0.5), mask)
+    assert change.shape == (1, 6, 64, 80)
+    # bilinear weights of a cell reach half a cell beyond it
+    assert not change[..., :12, :].any()
+    assert change[..., 20:36, 28:52].abs().mean() > 1e-3
+    assert not network.deconvolution.change(blur, motion.map(torch.zeros_like), mask).any()
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"deconvolution": -1},
+        {"motion_surroundings": -1},
+        {"deconvolution": 2, "scales": "every"},
+        {"deconvolution": 2, "use_motion": False},
+        {"motion_output": "path", "trajectory": "learnable"},
+    ],
+)
+def test_forms_that_do_not_fit_together_get_a_sentence(changes: dict[str, Any]) -> None:
+    with pytest.raises(InputError, match=r"give|set it to 0"):
+        M2AENetConfig(**changes, **SIZE)
 
 
 def test_decisions_on_the_way_cannot_learn_apart() -> None:

@@ -144,6 +144,25 @@ def test_weights_without_surroundings_go_on_with_them(
     torch.testing.assert_close(begun(blur).restored, plain.eval()(blur).restored)
 
 
+def test_motion_takes_the_surroundings_along_that_it_shared(
+    config: TrainConfig, tmp_path: Path, randomise: Callable[[nn.Module], None]
+) -> None:
+    model = replace(config.model, surroundings=1)
+    shared = new_network(replace(config, model=model))
+    assert isinstance(shared, M2AENet)
+    randomise(shared)
+    save_model(shared, tmp_path / "start.safetensors")
+    start = replace(config, init_from=str(tmp_path / "start.safetensors"))
+    apart = replace(model, motion_surroundings=1, deconvolution=2)
+    begun, blur = first_network(replace(start, model=apart)).eval(), torch.rand(1, 3, 32, 48)
+    before, after = shared.eval()(blur), begun(blur)
+    torch.testing.assert_close(after.displacements[0].field, before.displacements[0].field)
+    torch.testing.assert_close(after.restored, before.restored)
+    # an output that means something else cannot be gone on with
+    renewed = first_network(replace(start, model=replace(apart, motion_output="path"))).eval()
+    assert not torch.allclose(renewed.motion_analyzers["3"].conv.weight, shared.motion_analyzers["3"].conv.weight)
+
+
 def test_where_decisions_learn_the_rest_wants_no_gradients(config: TrainConfig) -> None:
     network = first_network(replace(config, learn="decisions"))
     assert isinstance(network, M2AENet)

@@ -1,0 +1,88 @@
+"""Deconvolution along trajectories, after Richardson (1972) and Lucy (1974): each pixel has a kernel of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from m2aenet_core.ops.exported import is_exported
+from m2aenet_core.ops.sampling import look_up_near
+
+# blur adds up light, of which sRGB's values are about this root
+_GAMMA = 2.2
+# darker than this noise alone is left, which a quotient would blow up
+_BLACK = 1e-3
+
+
+def deconvolve(photo: Tensor, offsets: Tensor, moving: Tensor, kept: Sequence[int]) -> list[Tensor]:
+    """Give estimates of the sharp image after so many iterations, (B, 3, H, W) in [0, 1], sRGB.
+
+    photo (B, 3, H, W) in [0, 1], sRGB; offsets (N, B, 2, H, W): displacement (y, x) in pixels at N instants; moving
+    (B, 1, H, W): 1 where to compute, 0 where the photo stays as it is; kept: the iterations, ascending.
+
+    Each pixel is taken to have seen the mean of the sharp image along its own trajectory, and to have been seen along
+    the same one backwards: right where neighbours move alike, not at the border of a moving object. No gradients.
+    """
+    with torch.no_grad():
+        light = photo.float().clamp(0, 1).pow(_GAMMA).clamp_min(_BLACK)
+        if is_exported():
+            estimates = _everywhere(light, offsets.float(), moving.float(), kept)
+        else:
+            images = zip(light.split(1), offsets.float().split(1, dim=1), moving.split(1), strict=True)
+            each = [_where_moving(*image, kept) for image in images]
+            estimates = [torch.cat(of_all) for of_all in zip(*each, strict=True)]
+        return [estimate.clamp(0, 1).pow(1 / _GAMMA) for estimate in estimates]
+
+
+def _everywhere(light: Tensor, offsets: Tensor, moving: Tensor, kept: Sequence[int]) -> list[Tensor]:
+    """Compute at all pixels, in operations that can be written down for images of any size."""
+    height, width = light.shape[-2:]
+    rows = torch.arange(height, device=light.device, dtype=light.dtype).view(height, 1)
+    columns = torch.arange(width, device=light.device, dtype=light.dtype)
+
+    def mean_along(image: Tensor, sign: int) -> Tensor:
+        total = torch.zeros_like(image)
+        for offset in offsets:
+            at = ((rows + sign * offset[:, 0]).flatten(1), (columns + sign * offset[:, 1]).flatten(1))
+            total = total + look_up_near(image, *at).view_as(image)
+        return total / len(offsets)
+
+    estimates, estimate = [], light
+    for number in range(1, kept[-1] + 1):
+        quotient = 1 + moving * (light / mean_along(estimate, 1).clamp_min(_BLACK) - 1)
+        estimate = estimate * (1 + moving * (mean_along(quotient, -1) - 1))
+        if number in kept:
+            estimates.append(estimate)
+    return estimates
+
+
+def _where_moving(light: Tensor, offsets: Tensor, moving: Tensor, kept: Sequence[int]) -> list[Tensor]:
+    """Compute at the moving pixels of one image alone."""
+    channels, width = light.shape[1], light.shape[-1]
+    pixels = moving.flatten().nonzero().flatten()
+    if not len(pixels):
+        return [light] * len(kept)
+    # look-ups share the images of a batch among the threads: the pixels are made into one
+    parts = torch.get_num_threads() if light.device.type == "cpu" else 1
+    padded = pixels[torch.arange(-(-len(pixels) // parts) * parts, device=pixels.device) % len(pixels)]
+    paths = offsets.flatten(3)[:, 0, :, padded].view(len(offsets), 2, parts, -1).transpose(1, 2)
+    rows, columns = ((padded // width).view(parts, -1), (padded % width).view(parts, -1))
+
+    def mean_along(image: Tensor, sign: int) -> Tensor:
+        """Give the means (C, P) along the pixels' paths."""
+        total = torch.zeros(parts, channels, rows.shape[1], device=image.device)
+        for path in paths:
+            at = (rows + sign * path[:, 0], columns + sign * path[:, 1])
+            total += look_up_near(image.expand(parts, -1, -1, -1), *at)
+        return (total / len(paths)).transpose(0, 1).flatten(1)[:, : len(pixels)]
+
+    begun, estimate, estimates = light.flatten(2)[0, :, pixels], light.clone(), []
+    quotient = torch.ones_like(light)
+    for number in range(1, kept[-1] + 1):
+        quotient.view(channels, -1)[:, pixels] = begun / mean_along(estimate, 1).clamp_min(_BLACK)
+        estimate.view(channels, -1)[:, pixels] *= mean_along(quotient, -1)
+        if number in kept:
+            estimates.append(estimate.clone())
+    return estimates
