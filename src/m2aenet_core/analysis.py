@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from m2aenet_core.models.network import Encoded
+from m2aenet_core.models.path import ends_of_path, path_of_ends, usual_direction
 from m2aenet_core.models.trajectory import Motion, TrajectoryForm, trajectory_through
-from m2aenet_core.ops.resize import resize_displacement, resize_image
+from m2aenet_core.ops.resize import resize_image
 from m2aenet_core.pixels import Image, ValueRange
 from m2aenet_core.tiling import Box, any_in_cells
 from m2aenet_core.working_scale import Enlargement, Size, reduced_mask
@@ -148,9 +149,14 @@ class Analysis:
         if self.coarse_motion is None:
             return np.zeros((2, height, width, 2), np.float32)
         rows, columns = self._seen_size
-        full = resize_displacement(self.coarse_motion.field, self.padded_size)[..., :rows, :columns]
-        full = resize_displacement(full, self._size)[0]
-        return np.ascontiguousarray(full.view(-1, 2, height, width).permute(0, 2, 3, 1).cpu().numpy())
+        full = self.coarse_motion.resized(self.padded_size).map(lambda field: field[..., :rows, :columns])
+        full = full.resized(self._size)
+        if not full.tells_time:
+            # one direction of time for all that moves, as far as there is one
+            coarse = path_of_ends(self.coarse_motion.start, self.coarse_motion.end)
+            forwards = usual_direction(coarse, self.coarse_probability)
+            full = full.map(lambda _: ends_of_path(path_of_ends(full.start, full.end), forwards))
+        return np.ascontiguousarray(full.field[0].view(-1, 2, height, width).permute(0, 2, 3, 1).cpu().numpy())
 
 
 def _trajectory(instants: NDArray[np.float32], form: TrajectoryForm, n: int) -> NDArray[np.float32]:

@@ -10,8 +10,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from m2aenet_core.data.sample import Batch
-from m2aenet_core.models.motion_analyzer import path_of_ends
 from m2aenet_core.models.network import NetworkOutput
+from m2aenet_core.models.path import path_of_ends
 from m2aenet_core.models.trajectory import Motion
 from m2aenet_core.ops.resize import resize_image
 from m2aenet_core.ops.similarity import structural_similarity

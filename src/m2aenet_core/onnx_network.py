@@ -18,7 +18,7 @@ from m2aenet_core.models.nafnet import NAFNet
 from m2aenet_core.models.network import Network, as_output
 from m2aenet_core.onnx_file import IMAGE, PADDED, Port, framed
 from m2aenet_core.ops.padding import pad_to_multiple
-from m2aenet_core.ops.resize import resize_displacement, resize_image
+from m2aenet_core.ops.resize import resize_image
 
 if TYPE_CHECKING:
     from onnx import ModelProto
@@ -69,7 +69,7 @@ class FullSizeNetwork(nn.Module):
         if output.blur_logits:
             outputs.append(resize_image(self._cell_probability(output.blur_logits, size), size))
         if output.displacements:
-            motion = output.displacements[-1].map(lambda field: resize_displacement(field, size))
+            motion = output.displacements[-1].resized(size)
             outputs += [motion.start, motion.end]
         return tuple(outputs)
 

@@ -72,7 +72,7 @@ def analyze_tiles(runner: Runner, photo: Photo, tile_px: int | None, progress: P
     waiting = deque(plan_tiles(height, width, side, TILE_OVERLAP_PX, network.size_multiple))
     blend = _Blend(height // cell, width // cell, TILE_OVERLAP_PX // cell)
     tiles: list[Tile] = []
-    macs, room, form = 0, runner.bytes_to_keep(), None
+    macs, room, motion = 0, runner.bytes_to_keep(), None
     while waiting:
         if progress is not None:
             progress(len(tiles), len(tiles) + len(waiting))
@@ -84,13 +84,13 @@ def analyze_tiles(runner: Runner, photo: Photo, tile_px: int | None, progress: P
             continue
         blend.add(box.over(cell), _found(encoded, (box.height // cell, box.width // cell)))
         macs += network.analyze_macs(box.height, box.width, encoded.masks)
-        form = None if encoded.motion is None else encoded.motion.form
+        motion = encoded.motion
         room -= encoded.nbytes
         tiles.append(Tile(box, encoded if room > 0 else None))
     if progress is not None:
         progress(len(tiles), len(tiles))
     field = torch.from_numpy(blend.mean()).unsqueeze(0).to(runner.device)
-    return Found(field[:, :1], None if form is None else Motion(field[:, 1:], form), tiles, macs)
+    return Found(field[:, :1], None if motion is None else motion._replace(field=field[:, 1:]), tiles, macs)
 
 
 def encode(runner: Runner, photo: Photo, box: Box) -> Encoded:

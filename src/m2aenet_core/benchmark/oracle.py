@@ -121,7 +121,7 @@ def _true_motions(encoded: Encoded, mask: Tensor, start: Tensor, end: Tensor) ->
     ends = [resize_displacement(each * mask, size) / share for each in (start, end)]
     instants = found.field.shape[1] // 2
     ways = [
-        Motion(quadratic_trajectory(first, last, instants).transpose(0, 1).flatten(1, 2), found.form)
+        Motion(quadratic_trajectory(first, last, instants).transpose(0, 1).flatten(1, 2), found.form, found.tells_time)
         for first, last in (ends, reversed(ends))
     ]
     ways.sort(key=lambda motion: float((motion.field - found.field).abs().mul(share > 1e-6).sum()))

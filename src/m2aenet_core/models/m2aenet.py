@@ -35,7 +35,7 @@ from m2aenet_core.models.trajectory_conv import trajectory_taps
 from m2aenet_core.models.trajectory_deconvolution import TrajectoryDeconvolution
 from m2aenet_core.ops.draws import Draws
 from m2aenet_core.ops.padding import Padding, corner_padding
-from m2aenet_core.ops.resize import resize_displacement, resize_image, shrink_mask
+from m2aenet_core.ops.resize import resize_image, shrink_mask
 from m2aenet_core.ops.sparse import kept_pixels, pruning_pays
 
 __all__ = ["Learning", "M2AENet", "M2AENetConfig"]
@@ -361,7 +361,7 @@ class M2AENet(Network):
         motion = None
         if last.motion is not None:
             size = (last.motion.field.shape[-2] // 2, last.motion.field.shape[-1] // 2)
-            motion = last.motion.map(lambda field: resize_displacement(field, size))
+            motion = last.motion.resized(size)
         return self._guide(mask, motion, pruned=last.kept is not None)
 
     # -- counting ----------------------------------------------------------------------------------------------

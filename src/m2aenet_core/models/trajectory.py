@@ -8,6 +8,9 @@ from typing import Literal, NamedTuple
 import torch
 from torch import Tensor
 
+from m2aenet_core.models.path import ends_of_path, path_of_ends
+from m2aenet_core.ops.resize import resize_displacement
+
 TrajectoryForm = Literal["quadratic", "linear", "learnable"]
 
 
@@ -60,11 +63,12 @@ class Motion(NamedTuple):
 
     field (B, 2 * K, H, W): K displacements (y, x) from mid-exposure, in pixels of the scale they belong to. K is 2,
     start and end, for the quadratic and the linear form; for the learnable form it is the number of taps, in order
-    of time.
+    of time. tells_time: whether start and end are told apart; if not, neighbours may have them the other way round.
     """
 
     field: Tensor
     form: TrajectoryForm = "quadratic"
+    tells_time: bool = True
 
     @classmethod
     def of(cls, start: Tensor, end: Tensor, form: TrajectoryForm = "quadratic") -> Motion:
@@ -89,4 +93,11 @@ class Motion(NamedTuple):
 
     def map(self, function: Callable[[Tensor], Tensor]) -> Motion:
         """Give the motion with a function applied to its field."""
-        return Motion(function(self.field), self.form)
+        return self._replace(field=function(self.field))
+
+    def resized(self, size: tuple[int, int]) -> Motion:
+        """Give the motion at another size, in pixels of that size."""
+        if self.tells_time:
+            return self.map(lambda field: resize_displacement(field, size))
+        # the mean of a path and the same path backwards would be none at all
+        return self.map(lambda _: ends_of_path(resize_displacement(path_of_ends(self.start, self.end), size)))

@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from m2aenet_core.models.motion_analyzer import ends_of_path, path_of_ends
+from m2aenet_core.models.path import ends_of_path, path_of_ends
 from m2aenet_core.models.trajectory import Motion, quadratic_trajectory
 from m2aenet_core.ops.deconvolution import deconvolve
 from m2aenet_core.ops.resize import resize_displacement, resize_image

@@ -8,13 +8,14 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from m2aenet_core.data.sample import Batch
 from m2aenet_core.metrics import displacement_error, mask_iou, psnr
 from m2aenet_core.models.mask_predictor import blur_probability
 from m2aenet_core.models.network import Network, NetworkOutput, as_output
 from m2aenet_core.models.trajectory import Motion
-from m2aenet_core.ops.resize import resize_displacement, resize_image
+from m2aenet_core.ops.resize import resize_image
 from m2aenet_core.pixels import to_uint8
 
 # equal images have an infinite PSNR, which would swallow every mean it is part of
@@ -78,7 +79,7 @@ def found_motion(output: NetworkOutput, size: tuple[int, ...]) -> Motion | None:
     if not output.displacements:
         return None
     framed = output.padding.size(size[0], size[1])
-    return output.displacements[-1].map(lambda field: output.padding.remove(resize_displacement(field.float(), framed)))
+    return output.displacements[-1].map(Tensor.float).resized(framed).map(output.padding.remove)
 
 
 def field_of(displacement: torch.Tensor) -> NDArray[np.float32]:
