@@ -32,7 +32,7 @@ from m2aenet_core.models.network import Decision, Encoded, Network, NetworkOutpu
 from m2aenet_core.models.surroundings import Surroundings
 from m2aenet_core.models.trajectory import Motion
 from m2aenet_core.models.trajectory_conv import trajectory_taps
-from m2aenet_core.models.trajectory_deconvolution import TrajectoryDeconvolution
+from m2aenet_core.models.trajectory_deconvolution import DECONVOLUTION_LIVE_VALUES, TrajectoryDeconvolution
 from m2aenet_core.ops.draws import Draws
 from m2aenet_core.ops.padding import Padding, corner_padding
 from m2aenet_core.ops.resize import resize_image, shrink_mask
@@ -60,8 +60,9 @@ class M2AENet(Network):
         self.size_multiple = 2**scales
         self.cell_px = 2 ** (scales - 1)
         self.has_mask, self.has_motion = config.use_mask, config.use_motion
-        self.live_values = LIVE_VALUES * config.width
-        self.fused_live_values = FUSED_LIVE_VALUES * config.width
+        beside = DECONVOLUTION_LIVE_VALUES if config.deconvolution else 0
+        self.live_values = LIVE_VALUES * config.width + beside
+        self.fused_live_values = FUSED_LIVE_VALUES * config.width + beside
         is_guided = config.use_mask or config.use_motion
         self.decides_along = is_guided and config.scales == "every"
         self.guided_scales = range(0 if self.decides_along else scales - 1, scales) if is_guided else range(0)
@@ -333,13 +334,13 @@ class M2AENet(Network):
     ) -> Tensor:
         """Go on from the features of encoder stage number `len(skips)` to the restored image."""
         guides: dict[int, Guide] = {}
-        deconvolved: list[Tensor] = []
+        change: Tensor | None = None
         for scale in range(len(skips), len(self.encoders)):
             if scale in self.guided_scales:
                 guides[scale] = made = make_guide(scale, features)
                 if self.deconvolution is not None and made.motion is not None:
-                    deconvolved = self.deconvolution(image, made.motion, made.decided)
-                    features = features + deconvolved[scale]
+                    change = self.deconvolution.change(image, made.motion, made.decided)
+                    features = features + self.deconvolution(change, scale)
             features = _apply(self.encoders[scale], features, guides.get(scale))
             skips.append(features)
             features = self.downs[scale](features)
@@ -348,8 +349,9 @@ class M2AENet(Network):
             scale = len(self.encoders) - step
             guide = guides[scale] if self.decides_along else None
             features = up(features).add_(skips.pop())
-            if deconvolved and step > 1:
-                features = features + deconvolved[scale]
+            # at the last encoder stage's scale it has been shown to the encoder
+            if self.deconvolution is not None and change is not None and scale not in guides:
+                features = features.add_(self.deconvolution(change, scale))
             features = _apply(decoder, features, guide)
         restored: Tensor = self.ending(features) + image
         return restored

@@ -7,9 +7,12 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from m2aenet_core.models.path import ends_of_path, path_of_ends
-from m2aenet_core.models.trajectory import Motion, quadratic_trajectory
+from m2aenet_core.models.trajectory import Motion
 from m2aenet_core.ops.deconvolution import deconvolve
 from m2aenet_core.ops.resize import resize_displacement, resize_image
+
+# float32 values alive at once for each pixel: what changed, and what a scale is given of it
+DECONVOLUTION_LIVE_VALUES = 32
 
 # instants along a path: at forty pixels they lie four apart
 _INSTANTS = 11
@@ -39,17 +42,17 @@ class TrajectoryDeconvolution(nn.Module):
             nn.init.zeros_(convolution.weight)
             nn.init.zeros_(convolution.bias)
 
-    def forward(self, image: Tensor, motion: Motion, mask: Tensor | None) -> list[Tensor]:
-        """Give what to add to the features of each scale.
-
-        image (B, 3, H, W) in [0, 1]; motion of cells; mask (B, 1, h, w) of the same cells, 1 = blurred, or None.
-        """
-        change = self.change(image, motion, mask)
-        return [convolution(F.pixel_unshuffle(change, 2**scale)) for scale, convolution in enumerate(self.into)]
+    def forward(self, change: Tensor, scale: int) -> Tensor:
+        """Give what to add to the features of a scale, for what `change` gave."""
+        out: Tensor = self.into[scale](F.pixel_unshuffle(change, 2**scale))
+        return out
 
     @torch.no_grad()
     def change(self, image: Tensor, motion: Motion, mask: Tensor | None) -> Tensor:
-        """Give what each of the kept iterations changed, (B, 3 * kept, H, W); 0 where nothing moved."""
+        """Give what each of the kept iterations changed, (B, 3 * kept, H, W); 0 where nothing moved.
+
+        image (B, 3, H, W) in [0, 1]; motion of cells; mask (B, 1, h, w) of the same cells, 1 = blurred, or None.
+        """
         size = (image.shape[-2], image.shape[-1])
         # without a direction of time, on which neighbours need not agree
         path = path_of_ends(motion.start.float(), motion.end.float())
@@ -59,7 +62,6 @@ class TrajectoryDeconvolution(nn.Module):
         moving = (chord + 2 * bend > _SHORTEST_PX).to(image.dtype)
         if mask is not None:
             moving = moving * (resize_image(mask.to(image.dtype), size) > 0)
-        offsets = quadratic_trajectory(ends[:, :2], ends[:, 2:], _INSTANTS)
         photo = image.float().clamp(0, 1)
-        estimates = deconvolve(photo, offsets, moving, self.kept)
+        estimates = deconvolve(photo, ends, moving, self.kept, _INSTANTS)
         return torch.cat([estimate - photo for estimate in estimates], dim=1).to(image.dtype) * moving

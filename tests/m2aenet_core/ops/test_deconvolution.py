@@ -4,21 +4,21 @@ import pytest
 import torch
 from torch import Tensor
 
-from m2aenet_core.models.trajectory import quadratic_trajectory
 from m2aenet_core.ops import deconvolution
 from m2aenet_core.ops.deconvolution import deconvolve
 from m2aenet_core.ops.sampling import look_up_near
 
 
-def path(start: tuple[float, float], end: tuple[float, float], height: int, width: int, batch: int = 1) -> Tensor:
-    ends = (torch.tensor(each).view(1, 2, 1, 1).expand(batch, 2, height, width) for each in (start, end))
-    return quadratic_trajectory(*ends, instants=9)
+def straight(end: tuple[float, float], height: int, width: int, batch: int = 1) -> Tensor:
+    half = torch.tensor(end).view(1, 2, 1, 1).expand(batch, 2, height, width)
+    return torch.cat([-half, half], dim=1)
 
 
-def blurred_along(sharp: Tensor, offsets: Tensor) -> Tensor:
+def blurred_along(sharp: Tensor, end: tuple[float, float], instants: int) -> Tensor:
     """Blur in linear light, by rolled copies: whole displacements alone."""
-    shifts = [tuple(int(s) for s in offset[0, :, 0, 0]) for offset in offsets]
-    return torch.stack([torch.roll(sharp**2.2, (-y, -x), (2, 3)) for y, x in shifts]).mean(dim=0) ** (1 / 2.2)
+    times = [2 * instant / (instants - 1) - 1 for instant in range(instants)]
+    copies = [torch.roll(sharp**2.2, (-round(end[0] * t), -round(end[1] * t)), (2, 3)) for t in times]
+    return torch.stack(copies).mean(dim=0) ** (1 / 2.2)
 
 
 def squares(height: int = 64, width: int = 72) -> Tensor:
@@ -28,9 +28,9 @@ def squares(height: int = 64, width: int = 72) -> Tensor:
 
 @pytest.mark.parametrize("end", [(0.0, 8.0), (8.0, 0.0), (8.0, 8.0)])
 def test_a_known_blur_is_undone_the_further_the_more_iterations(end: tuple[float, float]) -> None:
-    sharp, offsets = squares(), path((-end[0], -end[1]), end, 64, 72)
-    photo = blurred_along(sharp, offsets)
-    estimates = deconvolve(photo, offsets, torch.ones(1, 1, 64, 72), (2, 8, 30))
+    sharp = squares()
+    photo = blurred_along(sharp, end, 9)
+    estimates = deconvolve(photo, straight(end, 64, 72), torch.ones(1, 1, 64, 72), (2, 8, 30), instants=9)
     inner = (..., slice(16, -16), slice(16, -16))
     errors = [float((each - sharp)[inner].square().mean()) for each in (photo, *estimates)]
     assert errors == sorted(errors, reverse=True)
@@ -40,7 +40,7 @@ def test_a_known_blur_is_undone_the_further_the_more_iterations(end: tuple[float
 def test_what_does_not_move_stays_bit_for_bit_up_to_the_curve_of_light() -> None:
     photo, moving = torch.rand(2, 3, 24, 31), torch.zeros(2, 1, 24, 31)
     moving[0, :, 5:12, 6:20] = 1
-    (estimate,) = deconvolve(photo, path((0.0, -4.0), (0.0, 4.0), 24, 31, 2), moving, (3,))
+    (estimate,) = deconvolve(photo, straight((0.0, 4.0), 24, 31, 2), moving, (3,))
     still = moving.expand(-1, 3, -1, -1) == 0
     bright = photo > 0.05
     assert torch.allclose(estimate[still & bright], photo[still & bright], atol=1e-6)
@@ -49,26 +49,45 @@ def test_what_does_not_move_stays_bit_for_bit_up_to_the_curve_of_light() -> None
 
 def test_no_motion_changes_nothing_and_noise_stays_finite() -> None:
     photo = torch.rand(1, 3, 20, 20) * 0.9 + 0.1
-    (estimate,) = deconvolve(photo, torch.zeros(5, 1, 2, 20, 20), torch.ones(1, 1, 20, 20), (4,))
+    (estimate,) = deconvolve(photo, torch.zeros(1, 4, 20, 20), torch.ones(1, 1, 20, 20), (4,))
     assert torch.allclose(estimate, photo, atol=1e-5)
     black = torch.zeros(1, 3, 20, 20)
-    (estimate,) = deconvolve(black, path((0.0, -9.0), (0.0, 9.0), 20, 20), torch.ones(1, 1, 20, 20), (4,))
+    (estimate,) = deconvolve(black, straight((0.0, 9.0), 20, 20), torch.ones(1, 1, 20, 20), (4,))
     assert torch.isfinite(estimate).all()
 
 
 @pytest.mark.parametrize("threads", [1, 2, 3])
 def test_moving_pixels_alone_give_what_all_pixels_give(threads: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    photo, offsets = torch.rand(2, 3, 33, 21), 4 * torch.randn(7, 2, 2, 33, 21)
+    photo, ends = torch.rand(2, 3, 33, 21), 4 * torch.randn(2, 4, 33, 21)
     moving = (torch.rand(2, 1, 33, 21) > 0.4).float()
     before = torch.get_num_threads()
     torch.set_num_threads(threads)
     try:
-        sparse = deconvolve(photo, offsets, moving, (1, 3))
+        sparse = deconvolve(photo, ends, moving, (1, 3))
     finally:
         torch.set_num_threads(before)
     monkeypatch.setattr(deconvolution, "is_exported", lambda: True)
-    for few, all_of_them in zip(sparse, deconvolve(photo, offsets, moving, (1, 3)), strict=True):
+    for few, all_of_them in zip(sparse, deconvolve(photo, ends, moving, (1, 3)), strict=True):
         assert torch.allclose(few, all_of_them, atol=1e-5)
+
+
+def test_a_bent_path_is_followed() -> None:
+    """A point of light seen along a parabola comes back to where it was in the middle of the exposure."""
+    sharp = torch.full((1, 3, 48, 48), 0.05)
+    sharp[..., 24, 24] = 1.0
+    start, end = torch.tensor([6.0, -9.0]), torch.tensor([6.0, 9.0])
+    times = torch.linspace(-1, 1, 11)
+    seen = torch.stack([(start + end) / 2 * t**2 + (end - start) / 2 * t for t in times]).round().long().tolist()
+    photo = torch.stack([torch.roll(sharp**2.2, (-y, -x), (2, 3)) for y, x in seen]).mean(dim=0) ** (1 / 2.2)
+    ends = torch.cat([start, end]).view(1, 4, 1, 1).expand(1, 4, 48, 48)
+    (bent,) = deconvolve(photo, ends, torch.ones(1, 1, 48, 48), (20,))
+    unbent_ends = straight((0.0, 9.0), 48, 48)
+        1, 4, 1, 1
+    )
+    (unbent,) = deconvolve(photo, unbent_ends, torch.ones(1, 1, 48, 48), (20,))
+    errors = [float((each - sharp).square().mean()) for each in (photo, unbent, bent)]
+    assert errors[2] < 0.7 * errors[0]
+    assert errors[2] < 0.7 * errors[1]
 
 
 def test_reading_between_pixels_is_bilinear_and_repeats_the_border() -> None:
