@@ -82,8 +82,6 @@ def test_a_bent_path_is_followed() -> None:
     ends = torch.cat([start, end]).view(1, 4, 1, 1).expand(1, 4, 48, 48)
     (bent,) = deconvolve(photo, ends, torch.ones(1, 1, 48, 48), (20,))
     unbent_ends = straight((0.0, 9.0), 48, 48)
-        1, 4, 1, 1
-    )
     (unbent,) = deconvolve(photo, unbent_ends, torch.ones(1, 1, 48, 48), (20,))
     errors = [float((each - sharp).square().mean()) for each in (photo, unbent, bent)]
     assert errors[2] < 0.7 * errors[0]
