@@ -40,18 +40,18 @@ def deconvolve(photo: Tensor, ends: Tensor, moving: Tensor, kept: Sequence[int],
 
 
 def _everywhere(light: Tensor, ends: Tensor, moving: Tensor, kept: Sequence[int], instants: int) -> list[Tensor]:
-    """Compute at all pixels, in operations that can be written down for images of any size."""
+    """Compute at all pixels, all instants at once: in few operations, which can be written down for any size."""
     height, width = light.shape[-2:]
     rows = torch.arange(height, device=light.device, dtype=light.dtype).view(height, 1)
     columns = torch.arange(width, device=light.device, dtype=light.dtype)
-    path = _Path(ends, instants)
+    paths = [torch.stack(each) for each in zip(*_Path(ends, instants).displacements(1), strict=True)]
 
     def mean_along(image: Tensor, sign: int) -> Tensor:
-        total = torch.zeros_like(image)
-        for y, x in path.displacements(sign):
-            at = ((rows + y).flatten(1), (columns + x).flatten(1))
-            total = total + look_up_near(image, *at).view_as(image)
-        return total / instants
+        y, x = (each.flatten(0, 1) for each in paths)
+        at = ((rows + sign * y).flatten(1), (columns + sign * x).flatten(1))
+        return (
+            look_up_near(image.repeat(instants, 1, 1, 1), *at).unflatten(0, (instants, -1)).mean(dim=0).view_as(image)
+        )
 
     estimates, estimate = [], light
     for number in range(1, kept[-1] + 1):
