@@ -70,6 +70,49 @@ def without_means(model: M2AENet, wide: np.ndarray) -> M2AENet:
     return model
 
 
+# -- a network that knows no direction of time, and deconvolves ------------------------------------------------------
+
+
+@pytest.fixture
+def deconvolving(tiny_config: M2AENetConfig, randomise: Callable[[torch.nn.Module], None]) -> Deblurrer:
+    form = replace(tiny_config, motion_output="path", motion_surroundings=1, deconvolution=2, attention="local")
+    network = M2AENet(form)
+    randomise(network)
+    with torch.no_grad():
+        # paths of some pixels, of all angles
+        network.motion_analyzers["3"].conv.weight.mul_(3)
+    return Deblurrer(network, device="cpu")
+
+
+def test_all_that_moves_in_a_photo_moves_one_way(deconvolving: Deblurrer, patch: np.ndarray) -> None:
+    analysis = deconvolving.analyze(patch)
+    chords = (analysis.end_displacement - analysis.start_displacement).reshape(-1, 2)
+    weights = analysis.blur_probability.reshape(-1, 1)
+    doubled = np.stack([chords[:, 1] ** 2 - chords[:, 0] ** 2, 2 * chords.prod(axis=1)], axis=1)
+    doubled /= np.maximum(np.linalg.norm(chords, axis=1), 1e-6)[:, None]
+    cosine, sine = (doubled * weights).sum(axis=0)
+    usual = np.array([np.sin(np.arctan2(sine, cosine) / 2), np.cos(np.arctan2(sine, cosine) / 2)])
+    along = chords @ usual
+    assert np.linalg.norm(chords, axis=1).max() > 1
+    # the angle is that of the cells, of which pixels lie in between
+    assert (along > -0.2 * np.linalg.norm(chords, axis=1) - 1e-3).all()
+
+
+def test_what_is_deconvolved_is_pruned_as_the_rest(deconvolving: Deblurrer, patch: np.ndarray) -> None:
+    analysis = deconvolving.analyze(patch)
+    mask = spot(patch.shape, 60, 70, 24)
+    dense = deconvolving.restore(analysis, mask=mask, execution="dense").restored
+    pruned = deconvolving.restore(analysis, mask=mask, execution="exact").restored
+    assert levels(dense, pruned).max() <= 1
+    # and it is deconvolved at all
+    deconvolution = deconvolving.model.deconvolution
+    with torch.no_grad():
+        for parameter in deconvolution.parameters():
+            parameter.zero_()
+    without = deconvolving.restore(analysis, mask=mask, execution="exact").restored
+    assert levels(without, pruned)[mask].max() > 1
+
+
 # -- what an analysis says ------------------------------------------------------------------------------------------
 
 
