@@ -21,6 +21,8 @@ from m2aenet_core.training.config import NetworkKind, TrainConfig
 KINDS: Mapping[NetworkKind, str] = {"m2aenet": "M2AENet", "nafnet": "NAFNet", "lmdvit": "LMDViT"}
 
 _RELEASED_SUFFIXES = {".pth", ".pt", ".ckpt"}
+# parts that begin as the identity, so that weights without them go on with them
+_NEW_PARTS = ("surroundings.", "motion_surroundings.", "deconvolution.")
 _WEIGHTS_OF_A_RUN = ("best.safetensors", "final.safetensors", "last.safetensors")
 
 
@@ -70,14 +72,11 @@ def with_first_weights(config: TrainConfig) -> Network:
     return network.train()
 
 
-_NEW_PARTS = ("surroundings.", "motion_surroundings.", "deconvolution.")
-
-
 def _with_new_parts(network: Network, start: Network, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """Give the weights of a network with those parts that it did not have, as they are in another one.
 
-    Deconvolution and surroundings begin as the identity, and surroundings of the motion alone as those that it shared.
-    An analyzer whose output means something else begins anew.
+    Surroundings of the motion alone begin as those that it shared. An analyzer whose output means something else
+    begins anew.
     """
     fresh = network.state_dict()
     new = {name: value for name, value in fresh.items() if name.startswith(_NEW_PARTS)}
