@@ -174,7 +174,7 @@ def largest_difference(network: Network, content: bytes) -> float:
     import onnxruntime
     import torch
 
-    from m2aenet_core.onnx_network import full_size_outputs
+    from m2aenet_core.onnx_network import comparable, full_size_outputs
 
     session = onnxruntime.InferenceSession(content, providers=["CPUExecutionProvider"])
     names = [output.name for output in session.get_outputs()]
@@ -186,10 +186,12 @@ def largest_difference(network: Network, content: bytes) -> float:
             feed = {"image": image.numpy()}
             if threshold is not None:
                 feed["threshold"] = np.array(threshold, np.float32)
-            expected = full_size_outputs(network, image, threshold)
-            for name, values in zip(names, session.run(names, feed), strict=True):
+            expected = comparable(network, full_size_outputs(network, image, threshold))
+            computed = dict(zip(names, map(torch.from_numpy, session.run(names, feed)), strict=True))
+            for name, values in comparable(network, computed).items():
                 scale = max(1.0, float(expected[name].abs().max()))
-                worst = float(np.maximum(worst, np.abs(values - expected[name].numpy()).max() / scale))  # NaN stays
+                difference = (values - expected[name]).abs().max()
+                worst = float(np.maximum(worst, difference.numpy() / scale))  # NaN stays
     return worst
 
 

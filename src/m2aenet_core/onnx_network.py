@@ -16,6 +16,7 @@ from m2aenet_core.models.m2aenet import M2AENet
 from m2aenet_core.models.mask_predictor import blur_probability
 from m2aenet_core.models.nafnet import NAFNet
 from m2aenet_core.models.network import Network, as_output
+from m2aenet_core.models.path import path_of_ends
 from m2aenet_core.onnx_file import IMAGE, PADDED, Port, framed
 from m2aenet_core.ops.padding import pad_to_multiple
 from m2aenet_core.ops.resize import resize_image
@@ -78,6 +79,17 @@ class FullSizeNetwork(nn.Module):
         cell = self.network.cell_px
         cells = (size[0] // cell, size[1] // cell)
         return torch.stack([resize_image(blur_probability(each), cells) for each in logits]).mean(dim=0)
+
+
+def comparable(network: Network, outputs: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Give outputs as two computations of them are compared.
+
+    Where a network knows no direction of time, rounding may exchange start and end: their path takes their place.
+    """
+    if not (isinstance(network, M2AENet) and network.has_motion and network.config.motion_output == "path"):
+        return outputs
+    rest = {name: values for name, values in outputs.items() if name not in (START.name, END.name)}
+    return {**rest, "path": path_of_ends(outputs[START.name], outputs[END.name])}
 
 
 def full_size_outputs(network: Network, image: Tensor, threshold: float | None) -> dict[str, Tensor]:
