@@ -189,7 +189,7 @@ def train() -> np.ndarray:
         order = panel.order
         order.out.choose("run")
         order.data.choose("photos")
-        order.recipe.setCurrentText("small-restoration")
+        order.recipe.setCurrentText("small-deconvolution")
         order.start_from.setCurrentIndex(order.start_from.findData("model"))
         order.steps.setValue(TRAINING_STEPS)
         order.more.setText(TRAINING)
