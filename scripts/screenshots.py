@@ -177,7 +177,11 @@ def batch() -> np.ndarray:
         panel = shown.tab(BatchPanel)
         panel.frames_button.click()
         wait_for("the batch", lambda: len(panel.log.toPlainText().splitlines()) >= FRAMES // 3)
-        return picture_of(shown.viewer)
+        picture = picture_of(shown.viewer)
+        # a window that closes while its worker still runs takes away what the worker reports to
+        panel.cancel_button.click()
+        wait_for("the end of the batch", panel.frames_button.isEnabled)
+        return picture
 
 
 def train() -> np.ndarray:
