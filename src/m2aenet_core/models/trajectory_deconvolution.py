@@ -11,7 +11,7 @@ from m2aenet_core.models.trajectory import Motion
 from m2aenet_core.ops.deconvolution import deconvolve
 from m2aenet_core.ops.resize import resize_displacement, resize_image
 
-# float32 values alive at once for each pixel: what changed, and what a scale is given of it
+# float32 values alive at once for each pixel, counted and not measured: what changed, and what a scale is given of it
 DECONVOLUTION_LIVE_VALUES = 32
 
 # instants along a path: at forty pixels they lie four apart

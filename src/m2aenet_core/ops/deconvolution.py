@@ -25,8 +25,6 @@ def deconvolve(photo: Tensor, ends: Tensor, moving: Tensor, kept: Sequence[int],
 
     Each pixel is taken to have seen the mean of the sharp image along its own trajectory, and to have been seen along
     the same one backwards: right where neighbours move alike, not at the border of a moving object. No gradients.
-
-    Memory: 12 values for each pixel beside the result, and 14 for each moving one of an image.
     """
     with torch.no_grad():
         light = photo.float().clamp(0, 1).pow(_GAMMA).clamp_min(_BLACK)
