@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from typing import Any
 
 import psutil
@@ -14,6 +15,8 @@ from m2aenet_core.training.config import TrainConfig
 
 # tensor cores for bfloat16 and for float16 came with these compute capabilities
 _BF16_CAPABILITY, _FP16_CAPABILITY = 8, 7
+# for a thread that only waits for the interpreter to be free for a moment
+_SETTLE_S = 0.5
 
 
 def launch(config: TrainConfig) -> Fabric:
@@ -37,8 +40,13 @@ def launch(config: TrainConfig) -> Fabric:
 
 
 def leave(fabric: Fabric) -> None:
-    """Let go of the other processes: one that ends with the group's threads still running may be aborted."""
+    """Let go of the other processes: one that ends with the group's threads still running may be aborted.
+
+    A thread of gloo that has just done its last work lets go of Python's tensors, for which it needs the interpreter's
+    lock. Whoever destroys the group holds that lock and waits for the thread: without a pause both wait for ever.
+    """
     if fabric.world_size > 1 and torch.distributed.is_initialized():
+        time.sleep(_SETTLE_S)
         torch.distributed.destroy_process_group()
 
 

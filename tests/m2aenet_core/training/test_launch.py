@@ -1,6 +1,9 @@
 """Devices, precision and processes."""
 
+import subprocess
+import sys
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -68,3 +71,47 @@ def test_fabric_run_says_everything_but_what_it_was_not_told(
 def test_processes_of_a_machine_share_its_memory(config: TrainConfig) -> None:
     alone, among_four = memory_for_pairs(config), memory_for_pairs(replace(config, devices=4))
     assert among_four == pytest.approx(alone / 4, rel=0.2)
+
+
+_COME_AND_GO = """
+import sys
+from types import SimpleNamespace
+
+import torch
+from torch.nn.parallel import DistributedDataParallel
+
+from m2aenet_core.training.launch import leave
+
+
+def learn(rank, folder, number):
+    store = torch.distributed.FileStore(f"{folder}/store{number}", 2)
+    torch.distributed.init_process_group("gloo", rank=rank, world_size=2, store=store)
+    model = DistributedDataParallel(torch.nn.Linear(100, 100))
+    for _ in range(2):
+        model(torch.ones(4, 100)).sum().backward()
+        figures = torch.ones(20)
+        torch.distributed.all_reduce(figures)
+        figures.tolist()
+    leave(SimpleNamespace(world_size=2))
+    return model
+
+
+def come_and_go(rank, folder):
+    torch.set_num_threads(1)
+    for number in range(8):
+        # the model, and with it the last hold on the group, goes after `leave`
+        learn(rank, folder, number)
+
+
+if __name__ == "__main__":
+    torch.multiprocessing.spawn(come_and_go, (sys.argv[1],), nprocs=2)
+"""
+
+
+@pytest.mark.slow
+def test_processes_that_leave_their_group_do_not_wait_for_ever(tmp_path: Path) -> None:
+    # without the pause in `leave` about every third of these ends in a deadlock
+    script = tmp_path / "come_and_go.py"
+    script.write_text(_COME_AND_GO)
+    done = subprocess.run([sys.executable, str(script), str(tmp_path)], capture_output=True, timeout=120, check=False)
+    assert done.returncode == 0, done.stderr.decode()
