@@ -27,7 +27,8 @@ def deconvolve(photo: Tensor, ends: Tensor, moving: Tensor, kept: Sequence[int],
     the same one backwards: right where neighbours move alike, not at the border of a moving object. No gradients.
     """
     with torch.no_grad():
-        light = photo.float().clamp(0, 1).pow(_GAMMA).clamp_min(_BLACK)
+        # pixels are found by their number, whatever the memory format that the photo came in
+        light = photo.float().clamp(0, 1).pow(_GAMMA).clamp_min(_BLACK).contiguous()
         if is_exported():
             estimates = _everywhere(light, ends.float(), moving, kept, instants)
         else:

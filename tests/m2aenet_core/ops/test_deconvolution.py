@@ -56,6 +56,16 @@ def test_no_motion_changes_nothing_and_noise_stays_finite() -> None:
     assert torch.isfinite(estimate).all()
 
 
+def test_the_memory_format_of_a_photo_changes_nothing() -> None:
+    photo, moving = torch.rand(2, 3, 20, 26), torch.ones(2, 1, 20, 26)
+    ends = straight((2.0, 4.0), 20, 26, 2)
+    (expected,) = deconvolve(photo, ends, moving, (3,))
+    turned = photo.rot90(1, (2, 3)).contiguous().rot90(-1, (2, 3))
+    for view in (photo.to(memory_format=torch.channels_last), turned):
+        (estimate,) = deconvolve(view, ends, moving, (3,))
+        torch.testing.assert_close(estimate, expected)
+
+
 @pytest.mark.parametrize("threads", [1, 2, 3])
 def test_moving_pixels_alone_give_what_all_pixels_give(threads: int, monkeypatch: pytest.MonkeyPatch) -> None:
     photo, ends = torch.rand(2, 3, 33, 21), 4 * torch.randn(2, 4, 33, 21)
