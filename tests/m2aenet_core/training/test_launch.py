@@ -110,7 +110,7 @@ if __name__ == "__main__":
 
 @pytest.mark.slow
 def test_processes_that_leave_their_group_do_not_wait_for_ever(tmp_path: Path) -> None:
-    # without the pause in `leave` about every third of these ends in a deadlock
+    # without the pause in `leave` one of the first few rounds ended in a deadlock
     script = tmp_path / "come_and_go.py"
     script.write_text(_COME_AND_GO)
     done = subprocess.run([sys.executable, str(script), str(tmp_path)], capture_output=True, timeout=120, check=False)
