@@ -23,8 +23,9 @@ def deconvolve(photo: Tensor, ends: Tensor, moving: Tensor, kept: Sequence[int],
     end of a quadratic trajectory; moving (B, 1, H, W): 1 where to compute, 0 where the photo stays as it is; kept: the
     iterations, ascending; instants: places along the path that blur is taken to be the mean of.
 
-    Each pixel is taken to have seen the mean of the sharp image along its own trajectory, and to have been seen along
-    the same one backwards: right where neighbours move alike, not at the border of a moving object. No gradients.
+    What lies at x + o(s) when it is seen at x moved there along o: each pixel is taken to have seen the mean of the
+    sharp image along its own trajectory turned round, x - o(s), and its light to have gone along the trajectory: right
+    where neighbours move alike, not at the border of a moving object. No gradients.
     """
     with torch.no_grad():
         # pixels are found by their number, whatever the memory format that the photo came in
@@ -54,8 +55,8 @@ def _everywhere(light: Tensor, ends: Tensor, moving: Tensor, kept: Sequence[int]
 
     estimates, estimate = [], light
     for number in range(1, kept[-1] + 1):
-        quotient = 1 + moving * (light / mean_along(estimate, 1).clamp_min(_BLACK) - 1)
-        estimate = estimate * (1 + moving * (mean_along(quotient, -1) - 1))
+        quotient = 1 + moving * (light / mean_along(estimate, -1).clamp_min(_BLACK) - 1)
+        estimate = estimate * (1 + moving * (mean_along(quotient, 1) - 1))
         if number in kept:
             estimates.append(estimate)
     return estimates
@@ -83,8 +84,8 @@ def _where_moving(light: Tensor, ends: Tensor, moving: Tensor, kept: Sequence[in
     begun, estimate, estimates = light.flatten(2)[0, :, pixels], light.clone(), []
     quotient = torch.ones_like(light)
     for number in range(1, kept[-1] + 1):
-        quotient.view(channels, -1)[:, pixels] = begun / mean_along(estimate, 1).clamp_min(_BLACK)
-        estimate.view(channels, -1)[:, pixels] *= mean_along(quotient, -1)
+        quotient.view(channels, -1)[:, pixels] = begun / mean_along(estimate, -1).clamp_min(_BLACK)
+        estimate.view(channels, -1)[:, pixels] *= mean_along(quotient, 1)
         if number in kept:
             estimates.append(estimate.clone())
     return estimates
