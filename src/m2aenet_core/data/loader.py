@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Iterator
 
 import torch
@@ -22,6 +23,12 @@ class _NumberedBatches(Dataset[Batch | InputError]):
             return self.source.batch(self.seed, (number * self.ranks + self.rank) * self.size, self.size)
         except InputError as error:
             return error  # raised in a worker process, its sentence would drown in a traceback
+
+
+def _leave_signals_to_the_run(worker: int) -> None:
+    """Let a worker outlive Ctrl-C and SIGTERM, which reach all processes of a run at once: the run ends it."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
 
 
 def batches(
@@ -47,6 +54,7 @@ def batches(
         sampler=range(first, last),
         num_workers=workers,
         prefetch_factor=4 if workers else None,
+        worker_init_fn=_leave_signals_to_the_run,
         # forked workers share the source's photos and cache; where fork is missing, photos are copied once
         multiprocessing_context="fork" if workers and "fork" in torch.multiprocessing.get_all_start_methods() else None,
     )

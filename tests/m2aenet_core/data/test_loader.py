@@ -1,5 +1,9 @@
 """Batches in order, whoever makes them."""
 
+import multiprocessing
+import os
+import signal
+
 import numpy as np
 import pytest
 import torch
@@ -48,3 +52,16 @@ def test_ranks_side_by_side_are_one_larger_batch(source: MadeBlur) -> None:
 
 def test_there_is_nothing_after_the_last(source: MadeBlur) -> None:
     assert list(batches(source, seed=1, size=2, first=3, last=3)) == []
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_that_reaches_all_processes_of_a_run_leaves_its_workers(
+    number: signal.Signals, source: MadeBlur
+) -> None:
+    making = batches(source, seed=1, size=2, first=0, last=40, workers=1)
+    made = [next(making)]
+    for worker in multiprocessing.active_children():
+        assert worker.pid is not None
+        os.kill(worker.pid, number)
+    made += making
+    assert_same(made, list(batches(source, seed=1, size=2, first=0, last=40)))
