@@ -75,7 +75,9 @@ def without_means(model: M2AENet, wide: np.ndarray) -> M2AENet:
 
 @pytest.fixture
 def deconvolving(tiny_config: M2AENetConfig, randomise: Callable[[torch.nn.Module], None]) -> Deblurrer:
-    form = replace(tiny_config, motion_output="path", motion_surroundings=1, deconvolution=2, attention="local")
+    form = replace(
+        tiny_config, motion_output="path", motion_surroundings=1, motion_encoder=1, deconvolution=2, attention="local"
+    )
     network = M2AENet(form)
     randomise(network)
     with torch.no_grad():

@@ -58,7 +58,8 @@ class OracleConfig(WholePhotosConfig):
 class OracleFigures:
     """PSNR inside the blur above the input's, in dB.
 
-    mask: found, true or everywhere; motion: found, true, reversed in time or none.
+    mask: found, true or everywhere; motion: found, found with the true length, angle or bend, true, true but straight,
+    reversed in time, or none.
     """
 
     photo: str
@@ -103,13 +104,13 @@ def _figures(network: Network, name: str, sample: Batch, threshold: float) -> li
     ]
     if found is not None:
         motions = _true_motions(encoded, padding.add(sample.mask), padding.add(sample.start), padding.add(sample.end))
-        for which, motion in zip(("true", "reversed", "none"), motions, strict=True):
+        for which, motion in motions.items():
             figures.append(OracleFigures(name, "true", which, gain(true_mask, motion)))
     return figures
 
 
-def _true_motions(encoded: Encoded, mask: Tensor, start: Tensor, end: Tensor) -> tuple[Motion, Motion, Motion]:
-    """Give the true motion of the cells, the same backwards in time, and none.
+def _true_motions(encoded: Encoded, mask: Tensor, start: Tensor, end: Tensor) -> dict[str, Motion]:
+    """Give the true motion of the cells by what of it is true: parts in place of the found ones, all, or nothing.
 
     Nobody can tell the direction of time in a photo: forwards is as most of what was found runs.
     """
@@ -118,14 +119,32 @@ def _true_motions(encoded: Encoded, mask: Tensor, start: Tensor, end: Tensor) ->
     size = (found.field.shape[-2], found.field.shape[-1])
     # the mean over the blurred pixels of a cell: those that stand still beside them would shorten it
     share = resize_image(mask, size).clamp_min(1e-6)
-    ends = [resize_displacement(each * mask, size) / share for each in (start, end)]
+    first, last = (resize_displacement(each * mask, size) / share for each in (start, end))
     instants = found.field.shape[1] // 2
-    ways = [
-        Motion(quadratic_trajectory(first, last, instants).transpose(0, 1).flatten(1, 2), found.form, found.tells_time)
-        for first, last in (ends, reversed(ends))
-    ]
+
+    def motion(half: Tensor, bend: Tensor) -> Motion:
+        field = quadratic_trajectory(bend - half, bend + half, instants).transpose(0, 1).flatten(1, 2)
+        return Motion(field, found.form, found.tells_time)
+
+    half, bend = (last - first) / 2, (last + first) / 2
+    ways = [motion(half, bend), motion(-half, bend)]
     ways.sort(key=lambda motion: float((motion.field - found.field).abs().mul(share > 1e-6).sum()))
-    return ways[0], ways[1], found.map(torch.zeros_like)
+    found_half, found_bend = (found.end - found.start) / 2, (found.end + found.start) / 2
+    along = half * (half * found_half).sum(dim=1, keepdim=True).sign()
+    length, found_length = (_length(each) for each in (half, found_half))
+    return {
+        "with true length": motion(found_half / found_length * length, found_bend),
+        "with true angle": motion(along / length * found_length, found_bend),
+        "with true bend": motion(found_half, bend),
+        "true": ways[0],
+        "true but straight": motion((ways[0].end - ways[0].start) / 2, torch.zeros_like(bend)),
+        "reversed": ways[1],
+        "none": found.map(torch.zeros_like),
+    }
+
+
+def _length(vectors: Tensor) -> Tensor:
+    return vectors.square().sum(dim=1, keepdim=True).sqrt().clamp_min(1e-6)
 
 
 def to_table(measured: Sequence[OracleFigures]) -> str:

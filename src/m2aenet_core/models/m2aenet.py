@@ -27,6 +27,7 @@ from m2aenet_core.models.mask_predictor import (
     threshold_mask,
 )
 from m2aenet_core.models.motion_analyzer import MotionAnalyzer
+from m2aenet_core.models.motion_encoder import MotionEncoder
 from m2aenet_core.models.nafnet import FUSED_LIVE_VALUES, LIVE_VALUES, NAFNet, attend_locally_at_scales, nafblocks
 from m2aenet_core.models.network import Decision, Encoded, Network, NetworkOutput, Restored
 from m2aenet_core.models.surroundings import Surroundings
@@ -98,6 +99,12 @@ class M2AENet(Network):
                 for scale in self._predicting(config.use_motion and config.motion_surroundings > 0)
             }
         )
+        self.motion_encoders = nn.ModuleDict(
+            {
+                str(scale): MotionEncoder(channels[scale - 1], config.encoder_blocks[scale - 1], config.motion_encoder)
+                for scale in self._predicting(config.motion_encoder > 0)
+            }
+        )
         self.deconvolution = None
         if config.deconvolution:
             self.deconvolution = TrajectoryDeconvolution(channels[:-1], config.deconvolution)
@@ -143,9 +150,10 @@ class M2AENet(Network):
         return network.eval()
 
     def _decide_locally(self) -> None:
-        for key, surroundings in (*self.surroundings.items(), *self.motion_surroundings.items()):
-            assert isinstance(surroundings, Surroundings)
-            surroundings.attend_locally(int(key))
+        views = (*self.surroundings.items(), *self.motion_surroundings.items(), *self.motion_encoders.items())
+        for key, view in views:
+            assert isinstance(view, Surroundings | MotionEncoder)
+            view.attend_locally(int(key))
         for key, predictor in self.mask_predictors.items():
             assert isinstance(predictor, MaskPredictor)
             predictor.cell = cell_at(int(key))
@@ -187,7 +195,7 @@ class M2AENet(Network):
         motions: list[Motion] = []
 
         def guide(scale: int, features: Tensor) -> Guide:
-            logits, motion = self._look(scale, features)
+            logits, motion = self._look(scale, features, skips)
             mask = None
             if logits is not None:
                 mask = self._mask(logits, limit, draws)
@@ -210,7 +218,7 @@ class M2AENet(Network):
         """Give logits, if wanted, and motion at the last encoder stage, without gradients before it."""
         with torch.no_grad():
             features, skips = self._encode(image)
-        logits, motion = self._look(len(skips), features, with_mask=with_mask)
+        logits, motion = self._look(len(skips), features, skips, with_mask=with_mask)
         return NetworkOutput(
             blur,
             () if logits is None else (logits,),
@@ -231,13 +239,16 @@ class M2AENet(Network):
         if self.decides_along or not len(self.guided_scales):
             raise InputError("this network takes no decisions before it restores; choose scales: fourth, with a mask")
         if learn == "decisions":
-            return [self.surroundings, self.motion_surroundings, self.mask_predictors, self.motion_analyzers]
+            return [self.surroundings, self.mask_predictors, *self._of_motion()]
         if learn == "motion":
             if not len(self.motion_surroundings):
                 raise InputError("motion learns alone where it has surroundings of its own; give motion_surroundings")
-            return [self.motion_surroundings, self.motion_analyzers]
+            return self._of_motion()
         following = [self.encoders[-1], self.downs[-1], self.middle, self.ups, self.decoders, self.ending]
         return following if self.deconvolution is None else [self.deconvolution, *following]
+
+    def _of_motion(self) -> list[nn.Module]:
+        return [self.motion_encoders, self.motion_surroundings, self.motion_analyzers]
 
     def _mask(self, logits: Tensor, threshold: float | Tensor, draws: Draws | None) -> Tensor:
         if not self.training:
@@ -253,7 +264,7 @@ class M2AENet(Network):
         if self.decides_along:
             return self._analyze_along(image, self.intro(image))
         features, skips = self._encode(image)
-        logits, motion = self._look(len(skips), features) if len(self.guided_scales) else (None, None)
+        logits, motion = self._look(len(skips), features, skips) if len(self.guided_scales) else (None, None)
         return Encoded(image, logits, motion, tuple(skips), features)
 
     def _encode(self, image: Tensor) -> tuple[Tensor, list[Tensor]]:
@@ -272,7 +283,7 @@ class M2AENet(Network):
         for scale in range(len(self.encoders)):
             guide = None
             if scale in self.guided_scales:
-                logits, motion = self._look(scale, features)
+                logits, motion = self._look(scale, features, ())
                 mask = None if logits is None else threshold_mask(logits, self.config.threshold)
                 if logits is not None and mask is not None:
                     probabilities.append(resize_image(blur_probability(logits.float()), size))
@@ -295,7 +306,7 @@ class M2AENet(Network):
 
         def guide(scale: int, features: Tensor) -> Guide:
             if self.decides_along:
-                logits, motion = self._look(scale, features)
+                logits, motion = self._look(scale, features, ())
             else:
                 logits, motion = encoded.blur_logits, encoded.motion
             mask = None
@@ -311,8 +322,13 @@ class M2AENet(Network):
 
     # -- the flow of the network -------------------------------------------------------------------------------
 
-    def _look(self, scale: int, features: Tensor, *, with_mask: bool = True) -> tuple[Tensor | None, Motion | None]:
-        """Give blur logits and motion at a guided scale, each None where the network has none, or it is not wanted."""
+    def _look(
+        self, scale: int, features: Tensor, skips: Sequence[Tensor], *, with_mask: bool = True
+    ) -> tuple[Tensor | None, Motion | None]:
+        """Give blur logits and motion at a guided scale, each None where the network has none, or it is not wanted.
+
+        skips: what the stages before gave, of which an encoder of the motion's own takes what its stage begins with.
+        """
         config, key = self.config, str(scale)
         has_own_view = config.motion_surroundings > 0
         seen = features
@@ -321,7 +337,11 @@ class M2AENet(Network):
         logits = self.mask_predictors[key](seen) if self.has_mask and with_mask else None
         if not self.has_motion:
             return logits, None
-        seen = self.motion_surroundings[key](features) if has_own_view else seen
+        if config.motion_encoder:
+            seen = self.motion_encoders[key](self.downs[scale - 2](skips[scale - 2]))
+        elif has_own_view:
+            seen = features
+        seen = self.motion_surroundings[key](seen) if has_own_view else seen
         return logits, self.motion_analyzers[key](seen)
 
     def _guide(self, mask: Tensor | None, motion: Motion | None, *, pruned: bool = False) -> Guide:

@@ -53,6 +53,9 @@ class M2AENetConfig:
     (the papers)."""
     motion_surroundings: int = 0
     """The same for the motion analyzer alone, which then learns without the masks; 0 where it shares theirs."""
+    motion_encoder: int = 0
+    """Blocks of an encoder of the motion's own, which repeats the stage before the last for it and adds these at the
+    last one's scale; 0 where the motion is found in what is restored from (the papers)."""
     motion_output: MotionOutput = "ends"
     """What the motion analyzer's convolution gives: both ends of the path (the paper), or the path without a direction
     of time, which no photo tells."""
@@ -70,12 +73,16 @@ class M2AENetConfig:
             raise InputError(str(error)) from error
         if not self.mask_positions or not set(self.mask_positions) <= set(MASK_POSITIONS):
             raise InputError(f"mask_positions {list(self.mask_positions)} are not some of {list(MASK_POSITIONS)}")
-        for name in ("surroundings", "motion_surroundings", "deconvolution"):
+        for name in ("surroundings", "motion_surroundings", "motion_encoder", "deconvolution"):
             if getattr(self, name) < 0:
                 unit = "iterations" if name == "deconvolution" else "blocks"
                 raise InputError(f"{name} is {getattr(self, name)}; give a number of {unit}, or 0 for none")
         if self.deconvolution and (self.scales == "every" or not self.use_motion or self.trajectory == "learnable"):
             raise InputError("deconvolution needs a path with two ends, found at the fourth stage; set it to 0")
+        if self.motion_encoder and (self.scales == "every" or not self.use_motion or not self.motion_surroundings):
+            raise InputError("motion_encoder needs motion with motion_surroundings, at the fourth stage; set it to 0")
+        if self.motion_encoder and len(self.encoder_blocks) < 3:
+            raise InputError("motion_encoder repeats a stage that another one comes before; give three encoder_blocks")
         if self.motion_output == "path" and self.trajectory == "learnable":
             raise InputError("a learnable trajectory has no two ends; give motion_output ends, or another trajectory")
         if self.temperature <= 0 or not 0 <= self.threshold <= 1:

@@ -87,12 +87,22 @@ class MacCounter:
             total += surroundings_macs(channels, size, self.config.surroundings)
         if scale in self.guided_scales and self.config.use_motion and self.config.motion_surroundings:
             total += surroundings_macs(channels, size, self.config.motion_surroundings)
+        if scale in self.guided_scales and self.config.motion_encoder:
+            total += self._motion_encoder_macs(scale)
         if scale in self.guided_scales and self.config.use_mask:
             total += predictor_macs(channels, here, 2 if self.config.predictor == "lmdvit" else 1)
         if scale in self.guided_scales and self.config.use_motion:
             outputs = 2 * (self.config.taps if self.config.trajectory == "learnable" else 2)
             total += analyzer_macs(channels, here, outputs)
         return total
+
+    def _motion_encoder_macs(self, scale: int) -> float:
+        config, pixels = self.config, self.height * self.width
+        stage, before = config.width << (scale - 1), config.width << (scale - 2)
+        at_stage, at_blocks = pixels >> (2 * scale - 2), pixels >> (2 * scale)
+        downs = down_macs(before, pixels >> (2 * scale - 4)) + down_macs(stage, at_stage)
+        blocks = config.encoder_blocks[scale - 1] * block_macs(stage, at_stage)
+        return downs + blocks + config.motion_encoder * block_macs(2 * stage, at_blocks)
 
 
 def deconvolution_macs(config: M2AENetConfig, pixels: int) -> int:

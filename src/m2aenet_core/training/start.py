@@ -22,7 +22,7 @@ KINDS: Mapping[NetworkKind, str] = {"m2aenet": "M2AENet", "nafnet": "NAFNet", "l
 
 _RELEASED_SUFFIXES = {".pth", ".pt", ".ckpt"}
 # parts that begin as the identity, so that weights without them go on with them
-_NEW_PARTS = ("surroundings.", "motion_surroundings.", "deconvolution.")
+_NEW_PARTS = ("surroundings.", "motion_surroundings.", "motion_encoders.", "deconvolution.")
 _WEIGHTS_OF_A_RUN = ("best.safetensors", "final.safetensors", "last.safetensors")
 
 
@@ -75,19 +75,28 @@ def with_first_weights(config: TrainConfig) -> Network:
 def _with_new_parts(network: Network, start: Network, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """Give the weights of a network with those parts that it did not have, as they are in another one.
 
-    Surroundings of the motion alone begin as those that it shared. An analyzer whose output means something else
-    begins anew.
+    Surroundings and an encoder of the motion alone begin as those that it shared. An analyzer whose output means
+    something else begins anew.
     """
     fresh = network.state_dict()
     new = {name: value for name, value in fresh.items() if name.startswith(_NEW_PARTS)}
     for name in new:
-        shared = state.get(name.removeprefix("motion_"))
+        shared = state.get(_shared_before(name))
         if shared is not None and shared.shape == new[name].shape:
             new[name] = shared
     merged = new | dict(state)
     if isinstance(network, M2AENet) and network.config.motion_output != start.config.motion_output:
         merged |= {name: value for name, value in fresh.items() if name.startswith("motion_analyzers.")}
     return merged
+
+
+def _shared_before(name: str) -> str:
+    """Give what a weight of the motion alone is called where motion is found in what it shares."""
+    parts = name.split(".")
+    if parts[0] != "motion_encoders":
+        return name.removeprefix("motion_")
+    kind = {"stage": "encoders", "down": "downs"}.get(parts[2])
+    return name if kind is None else ".".join((kind, str(int(parts[1]) - 1), *parts[3:]))
 
 
 def in_channels_last(network: Network) -> Network:

@@ -26,7 +26,11 @@ def test_every_truth_takes_its_turn(photos: Path) -> None:
         ("found", "found"),
         ("true", "found"),
         ("everywhere", "found"),
+        ("true", "with true length"),
+        ("true", "with true angle"),
+        ("true", "with true bend"),
         ("true", "true"),
+        ("true", "true but straight"),
         ("true", "reversed"),
         ("true", "none"),
     ]
@@ -57,7 +61,8 @@ def test_the_truth_is_in_cells_and_runs_as_what_was_found(form: str) -> None:
     found = torch.zeros(1, 2 * instants, 2, 2)
     found[:, 1], found[:, -1] = 2, -1
     encoded = Encoded(torch.zeros(1, 3, 16, 16), None, Motion(found, form))  # type: ignore[arg-type]
-    true, reverse, none = _true_motions(encoded, mask, start, end)
+    motions = _true_motions(encoded, mask, start, end)
+    true, reverse, none = (motions[name] for name in ("true", "reversed", "none"))
     assert true.start[0, :, 0, 0].tolist() == [0, 2]
     assert true.end[0, :, 0, 0].tolist() == [0, -1]
     assert reverse.end[0, 1, 1, 0] == 2
@@ -65,6 +70,25 @@ def test_the_truth_is_in_cells_and_runs_as_what_was_found(form: str) -> None:
     assert not true.field[..., 1].any()
     assert not none.field.any()
     torch.testing.assert_close(true.trajectory(9)[4], torch.zeros(1, 2, 2, 2))
+
+
+def test_a_part_of_the_truth_takes_the_place_of_that_part_alone() -> None:
+    """Found: 4 cells to the right, straight; true: from (0, 0) down by 6, bent by 1 to the right."""
+    mask, start, end = torch.ones(1, 1, 16, 16), torch.zeros(1, 2, 16, 16), torch.zeros(1, 2, 16, 16)
+    start[:, 0], end[:, 0], start[:, 1], end[:, 1] = -24.0, 24.0, 8.0, 8.0
+
+    def motions_for(found: tuple[float, float]) -> dict[str, Motion]:
+        last = torch.tensor(found).view(1, 2, 1, 1).expand(1, 2, 2, 2)
+        return _true_motions(Encoded(torch.zeros(1, 3, 16, 16), None, Motion.of(-last, last)), mask, start, end)
+
+    motions = motions_for((0.0, 2.0))
+    ends = {name: (each.start[0, :, 0, 0].tolist(), each.end[0, :, 0, 0].tolist()) for name, each in motions.items()}
+    assert ends["with true length"] == ([0, -3], [0, 3])
+    assert ends["with true bend"] == ([0, -1], [0, 3])
+    assert ends["true but straight"] in (([-3, 0], [3, 0]), ([3, 0], [-3, 0]))
+    assert ends["true"] in (([-3, 1], [3, 1]), ([3, 1], [-3, 1]))
+    aslant = motions_for((2.0, 2.0))["with true angle"]
+    torch.testing.assert_close(aslant.end[0, :, 0, 0], torch.tensor([8**0.5, 0.0]))
 
 
 def test_the_command_prints_the_table_and_keeps_the_figures(

@@ -40,6 +40,9 @@ FORMS = {
     "every scale, surroundings": M2AENetConfig.every_scale(surroundings=2, **SIZE),
     "motion's own surroundings": M2AENetConfig(motion_surroundings=1, motion_output="path", **SIZE),
     "deconvolution": M2AENetConfig(deconvolution=3, surroundings=1, motion_surroundings=1, **SIZE),
+    "motion's own encoder": M2AENetConfig(
+        motion_encoder=2, motion_surroundings=1, motion_output="path", attention="local", **SIZE
+    ),
     "deconvolution without mask": M2AENetConfig(deconvolution=1, use_mask=False, **SIZE),
 }
 forms = pytest.mark.parametrize("config", FORMS.values(), ids=FORMS.keys())
@@ -401,7 +404,7 @@ def test_surroundings_begin_as_nothing_and_then_reach_far() -> None:
     assert difference[:5].max() == 0
 
 
-@pytest.mark.parametrize("form", ["surroundings", "deconvolution"])
+@pytest.mark.parametrize("form", ["surroundings", "deconvolution", "motion's own encoder"])
 @pytest.mark.parametrize("learn", ["decisions", "motion", "restoration"])
 def test_a_part_learns_without_the_rest(learn: Learning, form: str, randomise: Callable[[nn.Module], None]) -> None:
     network, batch = M2AENet(FORMS[form]).train(), made_batch()
@@ -418,12 +421,12 @@ def test_a_part_learns_without_the_rest(learn: Learning, form: str, randomise: C
     learning = {id(parameter) for part in network.learning_parts(learn) for parameter in part.parameters()}
     assert learning
     for name, parameter in network.named_parameters():
-        decides = ("surroundings", "motion_surroundings", "mask_predictors", "motion_analyzers")
+        decides = ("surroundings", "motion_", "mask_predictors")
         if learn != "restoration" or not name.startswith(decides):
             assert (parameter.grad is not None) == (id(parameter) in learning), name
 
 
-@pytest.mark.parametrize("form", ["surroundings", "deconvolution"])
+@pytest.mark.parametrize("form", ["surroundings", "deconvolution", "motion's own encoder"])
 def test_both_parts_are_all_but_the_first_stages(form: str) -> None:
     network = M2AENet(FORMS[form])
     parts = [network.learning_parts(learn) for learn in ("decisions", "restoration")]
@@ -433,11 +436,12 @@ def test_both_parts_are_all_but_the_first_stages(form: str) -> None:
     assert rest == {"intro", "encoders", "downs"}
 
 
-def test_masks_do_not_see_what_the_motion_alone_sees(randomise: Callable[[nn.Module], None]) -> None:
-    network, blur = M2AENet(FORMS["deconvolution"]).eval(), torch.rand(1, 3, 64, 80)
+@pytest.mark.parametrize("part", ["motion_surroundings", "motion_encoders"])
+def test_masks_do_not_see_what_the_motion_alone_sees(part: str, randomise: Callable[[nn.Module], None]) -> None:
+    network, blur = M2AENet(FORMS["motion's own encoder"]).eval(), torch.rand(1, 3, 64, 80)
     randomise(network)
     before = network(blur)
-    randomise(network.motion_surroundings)
+    randomise(network.get_submodule(part))
     after = network(blur)
     assert torch.equal(after.blur_logits[0], before.blur_logits[0])
     assert not torch.equal(after.displacements[0].field, before.displacements[0].field)
@@ -464,6 +468,11 @@ def test_a_deconvolution_is_shown_what_the_decision_takes_in_alone(randomise: Ca
     [
         {"deconvolution": -1},
         {"motion_surroundings": -1},
+        {"motion_encoder": -1, "motion_surroundings": 1},
+        {"motion_encoder": 1},
+        {"motion_encoder": 1, "motion_surroundings": 1, "use_motion": False},
+        {"motion_encoder": 1, "motion_surroundings": 1, "scales": "every"},
+        {"motion_encoder": 1, "motion_surroundings": 1, "encoder_blocks": (1, 1), "decoder_blocks": (1, 1)},
         {"deconvolution": 2, "scales": "every"},
         {"deconvolution": 2, "use_motion": False},
         {"motion_output": "path", "trajectory": "learnable"},

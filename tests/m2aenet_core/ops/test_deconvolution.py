@@ -83,7 +83,7 @@ def test_moving_pixels_alone_give_what_all_pixels_give(threads: int, monkeypatch
 
 
 def test_a_bent_path_is_followed_as_what_moves_ran_along_it() -> None:
-    """The renderer and the deconvolution mean the same by a displacement: the true bend serves, its mirror image harms."""
+    """Renderer and deconvolution mean the same by a displacement: the true bend serves, its mirror image harms."""
     canvas = torch.ones(1, 4, 72, 72)
     canvas[:, :3] = squares(72, 72)
     bent = MovingObjects(
