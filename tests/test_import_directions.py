@@ -55,6 +55,7 @@ LAYERS = (
     (
         "m2aenet_core.benchmark",
         "m2aenet_core.calibrate",
+        "m2aenet_core.combine",
         "m2aenet_core.curves",
         "m2aenet_core.deblur",
         "m2aenet_core.doctor",

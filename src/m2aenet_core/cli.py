@@ -18,6 +18,7 @@ COMMANDS: Mapping[str, str] = {
     "evaluate": "score models on pairs, or on blur made from sharp photos",
     "sheet": "show what a model makes of many photos, on contact sheets",
     "synthesize": "write a set of made blur, with its truth, from sharp photos",
+    "combine": "put motion and restoration that learned apart into one file",
     "calibrate": "make 0.5 the best threshold of a model",
     "benchmark": "measure speed on this machine",
     "export": "write a network as ONNX",

@@ -1,0 +1,88 @@
+"""Motion and restoration that learned apart, in one file."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from torch import nn
+
+from m2aenet_core.checkpoint import load_model, save_model
+from m2aenet_core.cli import main
+from m2aenet_core.combine import CombineConfig, combine
+from m2aenet_core.errors import InputError
+from m2aenet_core.models.m2aenet import M2AENet, M2AENetConfig
+from m2aenet_core.models.nafnet import NAFNet
+
+FORM = M2AENetConfig(
+    width=4,
+    encoder_blocks=(1, 1, 1, 2),
+    attention="local",
+    motion_surroundings=1,
+    motion_output="path",
+    deconvolution=2,
+)
+
+
+@pytest.fixture
+def config(tmp_path: Path, randomise: Callable[[nn.Module], None]) -> CombineConfig:
+    """Both learned from the same weights: one all but the motion, the other the motion, on an encoder of its own."""
+    rest, motion = M2AENet(FORM), M2AENet(replace(FORM, motion_encoder=1))
+    randomise(rest)
+    motion.load_state_dict(motion.state_dict() | rest.state_dict())
+    for part in rest.learning_parts("restoration"):
+        randomise(part)
+    for part in motion.learning_parts("motion"):
+        randomise(part)
+    save_model(rest, tmp_path / "rest.safetensors")
+    save_model(motion, tmp_path / "motion.safetensors", half=True)
+    return CombineConfig(
+        model=str(tmp_path / "rest.safetensors"),
+        motion=str(tmp_path / "motion.safetensors"),
+        out=str(tmp_path / "both.safetensors"),
+    )
+
+
+@torch.no_grad()
+def test_the_motion_is_that_of_the_one_and_all_else_that_of_the_other(config: CombineConfig) -> None:
+    combine(config)
+    both, rest, motion = (load_model(path).eval() for path in (config.out, config.model, config.motion))
+    assert isinstance(both, M2AENet)
+    assert both.config == replace(FORM, motion_encoder=1)
+    blur = torch.rand(1, 3, 64, 48)
+    found, shared, own = (network.analyze(blur) for network in (both, rest, motion))
+    assert found.motion is not None
+    assert shared.motion is not None
+    assert own.motion is not None
+    torch.testing.assert_close(found.motion.field, own.motion.field, rtol=1e-2, atol=1e-2)
+    assert not torch.allclose(found.motion.field, shared.motion.field, rtol=1e-2, atol=1e-2)
+    torch.testing.assert_close(found.blur_logits, shared.blur_logits)
+    restored = both.restore(found._replace(motion=shared.motion), 0.5).image
+    torch.testing.assert_close(restored, rest.restore(shared, 0.5).image)
+
+
+def test_the_command_says_what_came_from_where(config: CombineConfig, capsys: pytest.CaptureFixture[str]) -> None:
+    command = f"combine --model {config.model} --motion {config.motion} --out {config.out} --half true"
+    assert main(command.split()) == 0
+    assert f"the motion of {config.motion}, all else of {config.model}" in capsys.readouterr().out
+    assert Path(config.out).stat().st_size < 0.6 * Path(config.model).stat().st_size
+
+
+def test_what_cannot_be_combined_is_refused_and_nothing_is_written(
+    config: CombineConfig, tmp_path: Path, randomise: Callable[[nn.Module], None]
+) -> None:
+    strangers: dict[str, nn.Module] = {
+        "other features": M2AENet(FORM),
+        "differ in deconvolution": M2AENet(replace(FORM, deconvolution=0)),
+        "give motion_surroundings": M2AENet(replace(FORM, motion_surroundings=0)),
+        "holds a NAFNet": NAFNet(),
+    }
+    for sentence, stranger in strangers.items():
+        randomise(stranger)
+        # the random numbers are the same each time
+        stranger.get_parameter("intro.weight").data.mul_(2)
+        save_model(stranger, tmp_path / "stranger.safetensors")
+        with pytest.raises(InputError, match=sentence):
+            combine(replace(config, motion=str(tmp_path / "stranger.safetensors")))
+    assert not Path(config.out).exists()
