@@ -338,7 +338,9 @@ class M2AENet(Network):
         if not self.has_motion:
             return logits, None
         if config.motion_encoder:
-            seen = self.motion_encoders[key](self.downs[scale - 2](skips[scale - 2]))
+            begins = self.downs[scale - 2](skips[scale - 2])
+            # where the stages before do not learn, what leads from them to here does not either
+            seen = self.motion_encoders[key](begins if skips[scale - 2].requires_grad else begins.detach())
         elif has_own_view:
             seen = features
         seen = self.motion_surroundings[key](seen) if has_own_view else seen

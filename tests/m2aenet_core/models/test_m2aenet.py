@@ -480,7 +480,7 @@ def test_a_deconvolution_is_shown_what_the_decision_takes_in_alone(randomise: Ca
 )
 def test_forms_that_do_not_fit_together_get_a_sentence(changes: dict[str, Any]) -> None:
     with pytest.raises(InputError, match=r"give|set it to 0"):
-        M2AENetConfig(**changes, **SIZE)
+        M2AENetConfig(**SIZE | changes)
 
 
 def test_decisions_on_the_way_cannot_learn_apart() -> None:
