@@ -52,6 +52,8 @@ class MadeBlurConfig:
     """Smallest and largest radius of the disc that a point out of focus becomes, pixels."""
     highlight_share: float = 0.0
     """Share of samples with lights beyond what the sensor holds, which leave streaks."""
+    encoded_share: float = 0.0
+    """Share of samples averaged as encoded, each instant clipped, as sets made of video frames are; others as light."""
     soft_share: float = 0.0
     """Share of samples that are a little soft throughout, as enlarged or denoised pictures of phones are."""
     soft_px: tuple[float, float] = (0.3, 0.8)

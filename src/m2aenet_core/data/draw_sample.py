@@ -59,6 +59,7 @@ class _Streams(NamedTuple):
     noise: Generator
     tone: Generator
     colour: Generator
+    encoding: Generator
 
 
 def draw_sample(rng: Generator, config: MadeBlurConfig, pool: Pool, photo: Size | None = None) -> SampleDraw:
@@ -106,6 +107,7 @@ def draw_sample(rng: Generator, config: MadeBlurConfig, pool: Pool, photo: Size 
         tone=_draw_tone(streams.tone) if _is(streams.tone, config.tone_share) else None,
         noise=noise,
         jpeg=JpegDraw(quality, _is(streams.colour, config.halved_colour_share)) if quality else None,
+        is_encoded=_is(streams.encoding, config.encoded_share),
     )
 
 

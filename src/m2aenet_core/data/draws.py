@@ -136,6 +136,7 @@ class SampleDraw(NamedTuple):
     tone: ToneDraw | None
     noise: NoiseDraw
     jpeg: JpegDraw | None
+    is_encoded: bool = False  # the mean of encoded frames, as of a video, rather than of light
 
     @property
     def instants(self) -> int:

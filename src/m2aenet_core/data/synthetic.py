@@ -6,7 +6,7 @@ Every sample has a number; (seed, number) decides it alone, whatever the batch i
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import torch
@@ -18,7 +18,7 @@ from m2aenet_core.data.draw_sample import Pool, draw_sample
 from m2aenet_core.data.draws import Box, ObjectDraw, RigidPath, SampleDraw, Turn
 from m2aenet_core.data.folder import Pixels
 from m2aenet_core.data.layers import Layer
-from m2aenet_core.data.light import levels_to_linear
+from m2aenet_core.data.light import levels_to_linear, to_linear, to_srgb
 from m2aenet_core.data.optics import brighten_highlights, defocus_scenes
 from m2aenet_core.data.paths import Paths, turned
 from m2aenet_core.data.pixel_bank import PixelBank
@@ -80,8 +80,8 @@ class MadeBlur:
         ]
         exposure = _in_order(exposures, [row for rows in groups for row in rows])
         photos = develop(
-            exposure.blur,
-            exposure.sharp,
+            _mapped(to_linear, exposure.blur, draws),
+            _mapped(to_linear, exposure.sharp, draws),
             [draw.softness_px for draw in draws],
             [draw.noise for draw in draws],
             [draw.tone for draw in draws],
@@ -98,7 +98,8 @@ class MadeBlur:
         columns = [
             [draw.objects[level] if level < len(draw.objects) else None for draw in draws] for level in range(depth)
         ]
-        return [_layer(column, object_canvases(column, self.photos, self.cutouts, device)) for column in columns]
+        canvases = (object_canvases(column, self.photos, self.cutouts, device) for column in columns)
+        return [_layer(column, _mapped(_frames, each, draws)) for column, each in zip(columns, canvases, strict=True)]
 
 
 def _layer(draws: Sequence[ObjectDraw | None], canvases: Tensor) -> Layer:
@@ -117,9 +118,30 @@ def _exposed(
     draws: Sequence[SampleDraw], layers: Sequence[Layer], backgrounds: PixelBank, device: torch.device
 ) -> Exposure:
     """Give the exposures of samples that are alike."""
-    scenes = _scenes(draws, backgrounds, device)
+    scenes = _mapped(_frames, _scenes(draws, backgrounds, device), draws)
     instants = [draw.instants for draw in draws]
     return expose_light(scenes, layers, instants, _cameras(draws), draws[0].margin)
+
+
+def _mapped(change: Callable[[Tensor], Tensor], images: Tensor, draws: Sequence[SampleDraw]) -> Tensor:
+    """Give images (B, ...), changed where a sample is the mean of encoded frames."""
+    rows = [row for row, draw in enumerate(draws) if draw.is_encoded]
+    if not rows:
+        return images
+    index = to_device(torch.tensor(rows), images.device)
+    return images.index_copy(0, index, change(images[index]))
+
+
+def _frames(light: Tensor) -> Tensor:
+    """Give pictures (B, 3, H, W) of light, or (B, 4, H, W) of light times alpha and alpha, as a video's frames do.
+
+    What is averaged then are these values instead of light.
+    """
+    colours, alpha = light[:, :3], light[:, 3:]
+    if not alpha.shape[1]:
+        return to_srgb(colours.clamp(0, 1))
+    straight = to_srgb((colours / alpha.clamp_min(1e-6)).clamp(0, 1))
+    return torch.cat([straight * alpha, alpha], dim=1)
 
 
 def _cameras(draws: Sequence[SampleDraw]) -> Paths | None:

@@ -25,6 +25,7 @@ ALL = replace(
     sensor_noise_share=0.5,
     tone_share=0.5,
     halved_colour_share=0.5,
+    encoded_share=0.5,
 )
 
 
@@ -41,6 +42,7 @@ SHARES: dict[str, Callable[[SampleDraw], bool]] = {
     "sensor_noise_share": lambda draw: draw.noise.read is not None,
     "soft_share": lambda draw: draw.softness_px > 0,
     "same_photo_share": lambda draw: draw.objects[0].brightness == 1.0,
+    "encoded_share": lambda draw: draw.is_encoded,
     "tone_share": lambda draw: draw.tone is not None,
     "jpeg_share": lambda draw: draw.jpeg is not None,
     "cutout_share": lambda draw: draw.objects[0].shape is None,

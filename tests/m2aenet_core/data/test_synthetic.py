@@ -176,6 +176,7 @@ EVERYTHING = replace(
     tone_share=0.5,
     jpeg_share=0.6,
     halved_colour_share=0.5,
+    encoded_share=0.3,
     still_share=0.1,
     cutout_share=0.4,
 )
@@ -299,6 +300,25 @@ def test_highlights_leave_more_white(photo: np.ndarray) -> None:
     bright = MadeBlur([photo], config=replace(quiet, highlight_share=1)).batch(0, 0, 12)
     assert (bright.blur == 1).float().mean() > (plain.blur == 1).float().mean()
     assert bright.blur.mean() > plain.blur.mean()
+
+
+def test_encoded_samples_average_what_a_file_holds_and_others_light(photo: np.ndarray) -> None:
+    """A mean of light, encoded, is brighter than the mean of what was encoded; the sharp photo is the same."""
+    config = replace(SMALL, shake_share=1, still_share=0, noise=0, jpeg_share=0)
+    sources = [MadeBlur([photo], config=replace(config, encoded_share=share)) for share in (0, 1)]
+    draws = [[source.draw(np.random.default_rng(number)) for number in range(16)] for source in sources]
+    bare = [number for number, draw in enumerate(draws[0]) if not draw.objects]
+    light, encoded = (
+        source.render([own[number] for number in bare], torch.device("cpu"))
+        for source, own in zip(sources, draws, strict=True)
+    )
+    assert torch.equal(light.mask, encoded.mask)
+    # encoded and decoded once more, a level may be rounded the other way
+    assert (light.sharp - encoded.sharp).abs().max() < 1.01 / 255
+    brighter = [(batch.blur - batch.sharp).mean(dim=(1, 2, 3)) for batch in (light, encoded)]
+    assert (brighter[0] > brighter[1]).all()
+    assert brighter[0].mean() > 0.003
+    assert (light.blur - encoded.blur).abs().mean() > 0.003
 
 
 def test_a_moving_camera_costs_a_whole_photo_its_border(photo: np.ndarray, rng: np.random.Generator) -> None:
