@@ -31,6 +31,8 @@ class WholePhotosConfig:
     """Shortest and longest path from start to end of the exposure, pixels."""
     area: tuple[float, float] = (0.02, 0.2)
     """Smallest and largest blurred share of a photo."""
+    encoded: bool = False
+    """Whether the blur is a mean of encoded frames, as in sets made of video, rather than of light, as by a sensor."""
     samples: int = 2
     """Samples made of each photo."""
     seed: int = 0
@@ -79,6 +81,7 @@ def blurred_sample(
         still_share=0.0,
         cutout_share=0.5,
         noise=0.008,
+        encoded_share=float(config.encoded),
     )
     source = MadeBlur(others, cutouts, blur)
     # a thin object, or one half outside, may miss the range: it is drawn again; the last draw counts if none fits

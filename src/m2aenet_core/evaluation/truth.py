@@ -114,8 +114,10 @@ def _made_blur(config: EvaluateConfig) -> Truths:
     count = count_blurred_photos(config)
     count = count if config.limit is None else min(count, config.limit)
     path_px, area = ("{:g} to {:g}".format(*limits) for limits in (config.path_px, (100 * a for a in config.area)))
+    averaged = ", averaged as encoded frames" if config.encoded else ""
     described = (
         f"{count} photos with made blur (seed {config.seed}): paths of {path_px} pixels over {area} % of the photo"
+        f"{averaged}"
     )
     return Truths(_numbered(config), count, "made blur", described, files, has_masks=True)
 

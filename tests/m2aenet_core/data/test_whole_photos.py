@@ -71,3 +71,11 @@ def test_a_photo_alone_is_its_own_source_of_objects(config: WholePhotosConfig, t
     for name in ("b", "c"):
         (tmp_path / f"{name}.png").unlink()
     assert all(made.sample.mask.any() for made in blurred_photos(config))
+
+
+def test_encoded_frames_may_be_averaged_instead_of_light(config: WholePhotosConfig) -> None:
+    for light, encoded in zip(blurred_photos(config), blurred_photos(replace(config, encoded=True)), strict=True):
+        assert torch.equal(light.sample.mask, encoded.sample.mask)
+        moved = light.sample.mask[:, 0] > 0
+        mean_of_light, mean_of_frames = (each.sample.blur[:, :, moved[0]].mean() for each in (light, encoded))
+        assert mean_of_light > mean_of_frames
