@@ -75,6 +75,8 @@ def expose_light(
 ) -> Exposure:
     """Render exposures in linear light; what is above 1 counts in the mean, and is clipped after it as by a sensor.
 
+    It averages what it is given: encoded values give the mean of a video's frames, encoded.
+
     scene: (B, 3, H + 2 * margin, W + 2 * margin); the margin is what a moving camera sees beyond the image.
     layers: later ones in front. instants: for each sample, odd. camera: how points of the scene move in the image.
     """

@@ -80,8 +80,8 @@ class MadeBlur:
         ]
         exposure = _in_order(exposures, [row for rows in groups for row in rows])
         photos = develop(
-            _mapped(to_linear, exposure.blur, draws),
-            _mapped(to_linear, exposure.sharp, draws),
+            _where_encoded(to_linear, exposure.blur, draws),
+            _where_encoded(to_linear, exposure.sharp, draws),
             [draw.softness_px for draw in draws],
             [draw.noise for draw in draws],
             [draw.tone for draw in draws],
@@ -99,7 +99,10 @@ class MadeBlur:
             [draw.objects[level] if level < len(draw.objects) else None for draw in draws] for level in range(depth)
         ]
         canvases = (object_canvases(column, self.photos, self.cutouts, device) for column in columns)
-        return [_layer(column, _mapped(_frames, each, draws)) for column, each in zip(columns, canvases, strict=True)]
+        return [
+            _layer(column, _where_encoded(_as_frames, each, draws))
+            for column, each in zip(columns, canvases, strict=True)
+        ]
 
 
 def _layer(draws: Sequence[ObjectDraw | None], canvases: Tensor) -> Layer:
@@ -118,12 +121,12 @@ def _exposed(
     draws: Sequence[SampleDraw], layers: Sequence[Layer], backgrounds: PixelBank, device: torch.device
 ) -> Exposure:
     """Give the exposures of samples that are alike."""
-    scenes = _mapped(_frames, _scenes(draws, backgrounds, device), draws)
+    scenes = _where_encoded(_as_frames, _scenes(draws, backgrounds, device), draws)
     instants = [draw.instants for draw in draws]
     return expose_light(scenes, layers, instants, _cameras(draws), draws[0].margin)
 
 
-def _mapped(change: Callable[[Tensor], Tensor], images: Tensor, draws: Sequence[SampleDraw]) -> Tensor:
+def _where_encoded(change: Callable[[Tensor], Tensor], images: Tensor, draws: Sequence[SampleDraw]) -> Tensor:
     """Give images (B, ...), changed where a sample is the mean of encoded frames."""
     rows = [row for row, draw in enumerate(draws) if draw.is_encoded]
     if not rows:
@@ -132,7 +135,7 @@ def _mapped(change: Callable[[Tensor], Tensor], images: Tensor, draws: Sequence[
     return images.index_copy(0, index, change(images[index]))
 
 
-def _frames(light: Tensor) -> Tensor:
+def _as_frames(light: Tensor) -> Tensor:
     """Give pictures (B, 3, H, W) of light, or (B, 4, H, W) of light times alpha and alpha, as a video's frames do.
 
     What is averaged then are these values instead of light.

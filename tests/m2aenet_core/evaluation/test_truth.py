@@ -69,6 +69,14 @@ def test_sharp_photos_get_the_blur_that_the_seed_decides(photos: Path) -> None:
         assert np.array_equal(truth.motion.end[..., 1], sample.end[0, 1].numpy())
         # what moved is what is blurred
         assert np.abs(truth.motion.start[truth.mask]).max() > 0
+    assert "encoded" not in truths.description
+
+
+def test_what_was_averaged_as_encoded_frames_says_so(photos: Path) -> None:
+    light, encoded = (open_truths(replace(small(photos), encoded=each)) for each in (False, True))
+    assert "averaged as encoded frames" in encoded.description
+    for ours, theirs in zip(light, encoded, strict=True):
+        assert not np.array_equal(ours.blur, theirs.blur)
 
 
 def test_reloblur_is_recognised_and_read_as_it_is(reloblur: Path, photo: np.ndarray) -> None:
