@@ -40,16 +40,19 @@ def test_every_form_is_measured_shown_written_and_drawn(tmp_path: Path, capsys: 
     words = ["--densities", "[0.1, 1.0]", "--areas", "[0.5]", "--out", str(out), "--figure", str(figure)]
     assert main([*TINY, *words, "--device", "cpu"]) == 0
     written = json.loads(out.read_text())
-    rows = {row["way"]: row for row in written["measurements"]}
-    assert rows[EAGER]["ratio"] == 1
-    assert {EAGER, "adaptive 10%", "exact 100%"} <= written["shares"].keys() <= rows.keys()
+    # a smaller area has ways of the same names, whose times are to NAFNet's on that area
+    whole, half = ({row["way"]: row for row in written["measurements"] if row["height"] == side} for side in (64, 45))
+    assert whole[EAGER]["ratio"] == half[EAGER]["ratio"] == 1
+    for area in (whole, half):
+        assert area["adaptive 10%"]["ratio"] == pytest.approx(area["adaptive 10%"]["seconds"] / area[EAGER]["seconds"])
+    assert {EAGER, "adaptive 10%", "exact 100%"} <= written["shares"].keys() <= whole.keys()
     for form in ("adaptive", "exact", "again"):
         for density in ("10%", "100%"):
-            row = rows[f"{form} {density}"]
-            assert row["ratio"] == pytest.approx(row["seconds"] / rows[EAGER]["seconds"], rel=0.5)
+            row = whole[f"{form} {density}"]
+            assert row["ratio"] == pytest.approx(row["seconds"] / whole[EAGER]["seconds"])
             assert row["macs"] > 0
-    assert rows["again 100%"]["macs"] < rows["adaptive 100%"]["macs"] == rows["exact 100%"]["macs"]
-    assert rows["adaptive 10%"]["covered"] <= rows["exact 10%"]["covered"] == 1
+    assert whole["again 100%"]["macs"] < whole["adaptive 100%"]["macs"] == whole["exact 100%"]["macs"]
+    assert whole["adaptive 10%"]["covered"] <= whole["exact 10%"]["covered"] == 1
     assert figure.read_bytes().startswith(b"\x89PNG")
     text = capsys.readouterr().out
     assert "| adaptive 10%" in text
