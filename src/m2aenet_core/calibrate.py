@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import numpy as np
@@ -40,6 +40,8 @@ class CalibrateConfig(WholePhotosConfig):
     """Embedded weights by name, or a .safetensors file."""
     half: bool = False
     """Write float16, half the size."""
+    ensemble: int | None = None
+    """Of how many turned copies of a photo the mean is taken, 1, 2, 4 or 8, from now on; left as it is by default."""
     device: str = "auto"
     """Where the network runs."""
     threshold: float | None = None
@@ -60,17 +62,19 @@ def calibrate(config: CalibrateConfig) -> tuple[Overlap, Overlap]:
     """
     if config.threshold is not None and not 0 < config.threshold < 1:
         raise InputError(f"the threshold is {config.threshold}; give a number between 0 and 1")
-    path, model = weights_path(config.model), load_model(config.model)
+    model = load_model(config.model)
     if not isinstance(model, M2AENet) or not model.has_mask:
         raise InputError(f"{config.model} has no mask predictor to calibrate; give an M2AENet that finds blur")
-    blurred, sharp = _histograms(Deblurrer(path, device=config.device), config)
+    if config.ensemble is not None:
+        model.config = replace(model.config, ensemble=config.ensemble)
+    blurred, sharp = _histograms(Deblurrer(model, device=config.device), config)
     best = best_threshold(blurred, sharp)
     if config.threshold is not None:
         # of the bins that overlaps are counted by, the border that is nearest
         first = min(max(round(config.threshold * _BINS), 1), _BINS - 1)
         best = Overlap(config.threshold, _overlap(blurred, sharp, first).iou)
     shift_threshold(model, best.threshold)
-    kept = {name: text for name, text in read_metadata(path).items() if name == "training"}
+    kept = {name: text for name, text in read_metadata(weights_path(config.model)).items() if name == "training"}
     save_model(model, config.out, kept | {"calibrated_threshold": f"{best.threshold:.4f}"}, half=config.half)
     return _overlap(blurred, sharp, _BINS // 2), best
 

@@ -49,6 +49,7 @@ def _settings(options: argparse.Namespace) -> DeblurSettings:
         execution=options.execution,
         precision=options.precision,
         tile_px=options.tile_px,
+        ensemble=options.ensemble,
         value_range=tuple(options.value_range) if options.value_range else None,
         scale=options.scale,
         check=options.check,
@@ -111,6 +112,13 @@ def _parser() -> argparse.ArgumentParser:
     how("--device", default="auto", help="auto, cpu, cuda, cuda:1 or mps (default: auto)")
     how("--execution", default="auto", help="auto, exact, adaptive or dense (default: auto)")
     how("--precision", default="auto", help="auto, float32, bfloat16 or float16 (default: auto)")
+    how(
+        "--ensemble",
+        type=int,
+        choices=(1, 2, 4, 8),
+        help="of how many turned copies of a photo the mean is taken: the more the better, for as many times the work "
+        "(default: as the weights say, 2 for small)",
+    )
     how("--tile-px", type=_tile_side, metavar="SIDE", help="largest side of a tile (default: as memory allows)")
     how(
         "--value-range",

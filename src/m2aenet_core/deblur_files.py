@@ -45,6 +45,8 @@ class DeblurSettings:
     precision: str = "auto"
     tile_px: int | None = None
     value_range: tuple[float, float] | None = None
+    ensemble: int | None = None
+    """Of how many turned copies of a photo the mean is taken; None for as many as the weights say."""
     scale: Scale = 1.0
     """The share of the photos' sides that is worked at, or "auto"."""
     check: bool = False
@@ -70,6 +72,7 @@ def open_for(settings: DeblurSettings) -> Deblurrer:
         precision=settings.precision,
         execution=settings.execution,
         tile_px=settings.tile_px,
+        ensemble=settings.ensemble,
     )
 
 

@@ -18,6 +18,7 @@ from m2aenet_core.analysis import Analysis, DeblurResult
 from m2aenet_core.checkpoint import load_model, sha256, weights_path
 from m2aenet_core.device import resolve_device
 from m2aenet_core.errors import InputError
+from m2aenet_core.models.ensemble import SelfEnsemble, as_ensemble
 from m2aenet_core.models.network import Network
 from m2aenet_core.photo_tiles import Photo, ProgressCallback, analyze_tiles
 from m2aenet_core.pixels import Image, ValueRange, check_image, check_value_range, value_range_of
@@ -38,7 +39,9 @@ class Deblurrer:
     model: embedded weights ("default", "small"), a .safetensors path or a network. device: "auto", "cpu", "mps",
     "cuda", "cuda:N". precision: "float32" ("auto"), "bfloat16" or "float16". execution: "exact" (the whole frame,
     pixels pruned inside the blocks), "adaptive" (only regions that hold blur; "auto"), "dense" (multiplied by the
-    mask). tile_px: largest side of a tile; by default as large as half of the free memory allows.
+    mask). tile_px: largest side of a tile; by default as large as half of the free memory allows. ensemble: of how many
+    turned copies of a photo the mean is taken, 1, 2, 4 or 8, for as many times the work; by default what the weights
+    say, which is 2 for "small".
 
     Raises InputError for unknown names, devices and files that are no weights.
     """
@@ -51,6 +54,7 @@ class Deblurrer:
         precision: str = "auto",
         execution: str = "auto",
         tile_px: int | None = None,
+        ensemble: int | None = None,
     ) -> None:
         device_of_it = resolve_device(device)
         precision = "float32" if _known("precision", precision, PRECISIONS) == "auto" else precision
@@ -65,12 +69,18 @@ class Deblurrer:
             path = weights_path(model)
             self.model_name, network = str(model), load_model(model)
             self.weights_sha256 = sha256(path)
+        network = as_ensemble(network, ensemble)
         self._runner = Runner(network, device_of_it, precision)
 
     @property
     def model(self) -> Network:
         """The network, on the device."""
         return self._runner.network
+
+    @property
+    def ensemble(self) -> int:
+        """Of how many turned copies of a photo the mean is taken."""
+        return len(self.model.turns) if isinstance(self.model, SelfEnsemble) else 1
 
     @property
     def device(self) -> torch.device:

@@ -57,6 +57,7 @@ def make_record(
             "device": str(deblurrer.device),
             "precision": deblurrer.precision,
             "tile_px": _tile_px(analysis),
+            "ensemble": deblurrer.ensemble,
             "scale": float(analysis.scale),
         },
         "result": {

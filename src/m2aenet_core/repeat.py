@@ -94,6 +94,7 @@ def settings_of(record: Record) -> DeblurSettings:
         precision=settings["precision"],
         tile_px=settings["tile_px"],
         # records of before there was a choice hold none
+        ensemble=settings.get("ensemble", 1),
         scale=settings.get("scale", 1.0),
         value_range=tuple(image["value_range"]),
     )

@@ -110,6 +110,7 @@ def deblur_words(
     words += ["--model", settings.model, "--device", settings.device]
     words += ["--execution", settings.execution, "--precision", settings.precision]
     words += [] if settings.tile_px is None else ["--tile-px", str(settings.tile_px)]
+    words += [] if settings.ensemble is None else ["--ensemble", str(settings.ensemble)]
     words += [] if settings.scale == 1 else ["--scale", str(settings.scale)]
     words += [] if file_format == "keep" else ["--format", file_format]
     return [*words, *flags]
@@ -133,7 +134,8 @@ def _opening(settings: DeblurSettings) -> str:
     how = {"device": settings.device, "precision": settings.precision, "execution": settings.execution}
     keywords = "".join(f", {name}={value!r}" for name, value in how.items())
     tiles = "" if settings.tile_px is None else f", tile_px={settings.tile_px}"
-    return f"deblurrer = Deblurrer({settings.model!r}{keywords}{tiles})"
+    copies = "" if settings.ensemble is None else f", ensemble={settings.ensemble}"
+    return f"deblurrer = Deblurrer({settings.model!r}{keywords}{tiles}{copies})"
 
 
 def _scale(settings: DeblurSettings) -> str:

@@ -124,6 +124,18 @@ def test_a_threshold_of_ones_own_becomes_a_half(config: CalibrateConfig, photo: 
         calibrate(replace(config, threshold=1.0))
 
 
+def test_the_weights_are_calibrated_for_as_many_copies_as_they_say(config: CalibrateConfig, photo: np.ndarray) -> None:
+    calibrate(config)
+    alone = load_file(config.out)[LAST_BIAS]
+    _, best = calibrate(replace(config, ensemble=4))
+    assert not torch.equal(load_file(config.out)[LAST_BIAS], alone)
+    new = Deblurrer(config.out, device="cpu")
+    assert new.ensemble == 4
+    old = Deblurrer(config.model, device="cpu", ensemble=4)
+    before, after = (each.analyze(photo[:96, :96]).coarse_probability for each in (old, new))
+    assert torch.equal(before > best.threshold, after > 0.5)
+
+
 def test_the_file_says_where_it_comes_from(config: CalibrateConfig) -> None:
     _, best = calibrate(config)
     metadata = read_metadata(config.out)

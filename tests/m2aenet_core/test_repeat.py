@@ -89,6 +89,23 @@ def test_a_working_scale_is_repeated_too(deblurrer: Deblurrer, tmp_path: Path, m
     assert settings_of(record).scale == 1
 
 
+def test_as_many_copies_are_asked_for_again(
+    deblurrer: Deblurrer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    write_image("photo.png", colours())
+    _, alone = made(deblurrer, tmp_path / "photo.png")
+    record, restored = made(Deblurrer(deblurrer.model_name, device="cpu", ensemble=2), tmp_path / "photo.png")
+    assert not np.array_equal(restored, alone)
+    assert record["settings"]["ensemble"] == 2
+    photo = find_photo(record)
+    np.testing.assert_array_equal(run_python(as_python(record, photo)), restored)
+    assert main(shlex.split(as_command(record, photo))[1:]) == 0
+    np.testing.assert_array_equal(read_image("restored/photo.png").pixels, restored)
+    del record["settings"]["ensemble"]  # of a version without
+    assert settings_of(record).ensemble == 1
+
+
 def test_each_frame_of_a_stack_is_repeated_at_its_scale(deblurrer: Deblurrer, tmp_path: Path) -> None:
     stack = np.stack([DEEP, DEEP[::-1]])
     tifffile.imwrite(tmp_path / "film.tif", stack, photometric="minisblack")

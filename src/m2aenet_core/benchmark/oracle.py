@@ -24,6 +24,7 @@ from m2aenet_core.data.whole_photos import WholePhotosConfig, blurred_photos
 from m2aenet_core.device import resolve_device
 from m2aenet_core.errors import InputError
 from m2aenet_core.metrics import psnr
+from m2aenet_core.models.ensemble import as_ensemble
 from m2aenet_core.models.network import Decision, Encoded, Network
 from m2aenet_core.models.trajectory import Motion, quadratic_trajectory
 from m2aenet_core.ops.padding import corner_padding
@@ -74,7 +75,7 @@ def benchmark_oracle(config: OracleConfig) -> Iterator[list[OracleFigures]]:
     Raises InputError for networks that decide nothing before they restore, and where there are no photos.
     """
     device = resolve_device(config.device)
-    network = load_model(config.model).to(device).eval()
+    network = as_ensemble(load_model(config.model)).to(device).eval()
     if not network.has_mask or network.decides_along or network.decides_windows:
         raise InputError(f"{config.model} takes no mask from others; choose an M2AENet with one, at the fourth stage")
     for number, made in enumerate(blurred_photos(config)):

@@ -26,8 +26,8 @@ from m2aenet_core.data.draws import (
     SampleDraw,
     ShapeDraw,
     ToneDraw,
-    Turn,
 )
+from m2aenet_core.ops.turn import Turn
 
 # centres of objects keep so far from the border, as a share of the side
 _CENTRE_MARGIN = 0.1

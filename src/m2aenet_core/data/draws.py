@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from typing import NamedTuple
 
+from m2aenet_core.ops.turn import Turn
+
 
 class Box(NamedTuple):
     """A part of a picture, which is known by its number; pixels."""
@@ -14,13 +16,6 @@ class Box(NamedTuple):
     left: int
     height: int
     width: int
-
-
-class Turn(NamedTuple):
-    """Quarter turns, anticlockwise, and then, if so, mirrored left to right."""
-
-    quarters: int
-    is_mirrored: bool
 
 
 class RigidPath(NamedTuple):

@@ -8,7 +8,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from m2aenet_core.data.draws import RigidPath, Turn
+from m2aenet_core.data.draws import RigidPath
+from m2aenet_core.ops.turn import Turn
 
 Array = NDArray[np.float64]
 

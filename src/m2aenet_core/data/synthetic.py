@@ -15,7 +15,7 @@ from torch import Tensor
 from m2aenet_core.data.blur_config import MadeBlurConfig
 from m2aenet_core.data.camera_response import develop
 from m2aenet_core.data.draw_sample import Pool, draw_sample
-from m2aenet_core.data.draws import Box, ObjectDraw, RigidPath, SampleDraw, Turn
+from m2aenet_core.data.draws import Box, ObjectDraw, RigidPath, SampleDraw
 from m2aenet_core.data.folder import Pixels
 from m2aenet_core.data.layers import Layer
 from m2aenet_core.data.light import levels_to_linear, to_linear, to_srgb
@@ -27,6 +27,7 @@ from m2aenet_core.data.sample import Batch
 from m2aenet_core.data.shapes import object_canvases
 from m2aenet_core.ops.resample import Kernel, axis_weights, resample_levels
 from m2aenet_core.ops.transfer import to_device
+from m2aenet_core.ops.turn import Turn
 
 __all__ = ["MadeBlur", "MadeBlurConfig"]
 
@@ -180,12 +181,7 @@ def _backgrounds(draws: Sequence[SampleDraw], bank: PixelBank, device: torch.dev
             after, offset = torch.full_like(before, target), torch.zeros_like(before)
             matrices.append(axis_weights(before, after, offset, target, max(source), Kernel.LANCZOS))
         levels = resample_levels(levels.float(), *matrices)
-    return torch.stack([_turned(each, draw.turn) for each, draw in zip(levels, draws, strict=True)])
-
-
-def _turned(image: Tensor, turn: Turn) -> Tensor:
-    image = torch.rot90(image, turn.quarters, dims=(-2, -1)) if turn.quarters else image
-    return image.flip(-1) if turn.is_mirrored else image
+    return torch.stack([draw.turn.of(each) for each, draw in zip(levels, draws, strict=True)])
 
 
 def _alike(draws: Sequence[SampleDraw]) -> list[list[int]]:

@@ -35,6 +35,8 @@ class EvaluateConfig(WholePhotosConfig):
     """Where the network runs."""
     precision: str = "auto"
     """float32, bfloat16 or float16."""
+    ensemble: int | None = None
+    """Of how many turned copies of a photo the mean is taken: 1, 2, 4 or 8; by default as many as the weights say."""
     pairs: bool | None = None
     """Whether `data` holds pairs; otherwise blur is made on its photos. By default what it holds decides."""
     split: str = "test"

@@ -95,7 +95,7 @@ class NetworkContender:
     def __init__(self, model: str, label: str, config: EvaluateConfig) -> None:
         """Load the weights, and run once so that no photo pays for what is done at first."""
         self.label = label
-        self.deblurrer = Deblurrer(model, device=config.device, precision=config.precision)
+        self.deblurrer = Deblurrer(model, device=config.device, precision=config.precision, ensemble=config.ensemble)
         self.executions = _resolved(config.execution)
         self.weights_sha256 = self.deblurrer.weights_sha256
         network = self.deblurrer.model

@@ -149,6 +149,15 @@ class M2AENet(Network):
         network.load_state_dict(state | nafnet.state_dict())
         return network.eval()
 
+    def to_nafnet(self) -> NAFNet:
+        """Give the backbone alone: a NAFNet of the same size, which knows neither masks, motion nor deconvolution."""
+        size = self.config
+        stages = size.encoder_blocks, size.middle_blocks, size.decoder_blocks
+        nafnet = NAFNet(size.width, *stages, attention=size.attention)
+        state = self.state_dict()
+        nafnet.load_state_dict({name: state[name] for name in nafnet.state_dict()})
+        return nafnet.eval()
+
     def _decide_locally(self) -> None:
         views = (*self.surroundings.items(), *self.motion_surroundings.items(), *self.motion_encoders.items())
         for key, view in views:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from m2aenet_core.errors import InputError
+from m2aenet_core.models.ensemble import check_copies
 from m2aenet_core.models.layers import Attention
 from m2aenet_core.models.m2as_block import MASK_POSITIONS
 from m2aenet_core.models.mask_predictor import PredictorForm
@@ -64,9 +65,13 @@ class M2AENetConfig:
     papers)."""
     threshold: float = 0.5
     """Probability above which a pixel counts as blurred where none is given (epsilon)."""
+    ensemble: int = 1
+    """Of how many turned copies of a photo the mean is taken where no other number is given: 1 (the paper), 2, 4 or 8.
+    Training sees one."""
 
     def __post_init__(self) -> None:
         check_blocks(self.encoder_blocks, self.decoder_blocks)
+        check_copies(self.ensemble)
         try:
             kernel_side(self.taps)
         except ValueError as error:

@@ -43,11 +43,11 @@ class Encoded(NamedTuple):
             rows = slice(top // step, (top + height) // step)
             return tensor[..., rows, left // step : (left + width) // step]
 
-        return self._replace(masks=())._map(cut)
+        return self._replace(masks=()).map(cut)
 
     def to(self, device: torch.device) -> Encoded:
         """Give the same on another device."""
-        return self._map(lambda tensor: tensor.to(device))
+        return self.map(lambda tensor: tensor.to(device))
 
     @property
     def nbytes(self) -> int:
@@ -55,7 +55,8 @@ class Encoded(NamedTuple):
         tensors = (self.image, *self.skips, self.features)
         return sum(tensor.nbytes for tensor in tensors if tensor is not None)
 
-    def _map(self, change: Callable[[Tensor], Tensor]) -> Encoded:
+    def map(self, change: Callable[[Tensor], Tensor]) -> Encoded:
+        """Give the same with a function applied to every tensor."""
         return Encoded(
             image=change(self.image),
             blur_logits=None if self.blur_logits is None else change(self.blur_logits),

@@ -51,7 +51,7 @@ def with_first_weights(config: TrainConfig) -> Network:
     """Give the network of a config with the weights that it begins with.
 
     Without `init_from` it is new. Weights may be of the same network, or of a NAFNet of the same size for an M2AENet,
-    which then begins as that NAFNet.
+    which then begins as that NAFNet. A NAFNet may begin with the backbone of an M2AENet of its size.
 
     Raises InputError for weights of another network, naming what differs.
     """
@@ -62,6 +62,9 @@ def with_first_weights(config: TrainConfig) -> Network:
     if isinstance(network, M2AENet) and isinstance(start, NAFNet):
         _check_same(config.init_from, start.config, network.config, only_shared=True)
         return M2AENet.from_nafnet(start, network.config).train()
+    if isinstance(network, NAFNet) and isinstance(start, M2AENet):
+        _check_same(config.init_from, start.config, network.config, only_shared=True)
+        return start.to_nafnet().train()
     state = start.state_dict()
     if type(start) is not type(network):
         raise InputError(f"{config.init_from} holds the weights of a {_kind(start)}, the run trains a {_kind(network)}")

@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 
-from m2aenet_core.data.draws import RigidPath, Turn
+from m2aenet_core.data.draws import RigidPath
 from m2aenet_core.data.paths import Paths, turned
+from m2aenet_core.ops.turn import Turn
 
 PATHS = [RigidPath((3.0, -4.0), (0.5, 1.0), 0.2, 0.1), RigidPath((0.0, 6.0))]
 TIMES = np.array([[-1.0, 0.0, 0.5], [-1.0, 0.0, 1.0]])

@@ -6,10 +6,11 @@ import torch
 from torch import Tensor
 
 from m2aenet_core.data.draw_sample import draw_shape
-from m2aenet_core.data.draws import Box, HighlightDraw, LightDraw, ObjectDraw, Turn
+from m2aenet_core.data.draws import Box, HighlightDraw, LightDraw, ObjectDraw
 from m2aenet_core.data.light import to_linear
 from m2aenet_core.data.pixel_bank import PixelBank
 from m2aenet_core.data.shapes import object_canvases, shape_alphas
+from m2aenet_core.ops.turn import Turn
 
 CPU = torch.device("cpu")
 UPRIGHT = Turn(0, is_mirrored=False)

@@ -95,6 +95,22 @@ def test_an_m2aenet_begins_as_the_nafnet_it_is_given(
         torch.testing.assert_close(network.eval()(image, threshold=0.0).restored, nafnet(image), rtol=1e-4, atol=1e-4)
 
 
+def test_a_nafnet_begins_as_the_backbone_of_an_m2aenet(
+    config: TrainConfig, tmp_path: Path, randomise: Callable[[nn.Module], None], photo: torch.Tensor
+) -> None:
+    m2aenet = M2AENet(replace(config.model, attention="frame"))
+    randomise(m2aenet)
+    save_model(m2aenet, tmp_path / "m2aenet.safetensors")
+    nafnet = first_network(replace(config, network="nafnet", init_from=str(tmp_path / "m2aenet.safetensors")))
+    assert isinstance(nafnet, NAFNet)
+    assert nafnet.training
+    ours = m2aenet.state_dict()
+    assert all(torch.equal(value, ours[name]) for name, value in nafnet.state_dict().items())
+    wider = replace(config, network="nafnet", nafnet=replace(config.nafnet, width=8))
+    with pytest.raises(InputError, match="has width 4, not 8"):
+        first_network(replace(wider, init_from=str(tmp_path / "m2aenet.safetensors")))
+
+
 @pytest.mark.parametrize(
     ("changes", "sentence"),
     [
