@@ -32,6 +32,7 @@ class ExamineJob(Job["Report"]):
             return examine()
         pixels = self._source.read()
         self.check()
-        deblurrer = self._shelf.deblurrer(self._settings.model, self._settings.device)
+        settings = self._settings
+        deblurrer = self._shelf.deblurrer(settings.model, settings.device, settings.ensemble)
         height, width = pixels.shape[:2]
         return examine((height, width), deblurrer=deblurrer, image=pixels, progress=self.report)

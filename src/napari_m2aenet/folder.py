@@ -85,7 +85,11 @@ def deblur_settings(settings: Settings) -> DeblurSettings:
     from m2aenet_core.deblur_files import DeblurSettings
 
     return DeblurSettings(
-        model=settings.model, device=settings.device, threshold=settings.threshold, scale=settings.scale
+        model=settings.model,
+        device=settings.device,
+        threshold=settings.threshold,
+        ensemble=settings.ensemble,
+        scale=settings.scale,
     )
 
 
@@ -113,7 +117,7 @@ class FolderJob(Job[str]):
             self._note(problem)
         self._total = len(plan.photos) + len(plan.problems)
         if plan.photos:
-            deblurrer = self._shelf.deblurrer(settings.model, settings.device)
+            deblurrer = self._shelf.deblurrer(settings.model, settings.device, settings.ensemble)
             command = wish.words(settings)
             for done in restore_files(deblurrer, plan.photos, settings, command=command, progress=self._show):
                 self._take(done)

@@ -123,7 +123,7 @@ class FramesJob(Job[int]):
 
     def work(self) -> int:
         """Restore one frame after the other; a frame that fails costs the others nothing."""
-        deblurrer = self._shelf.deblurrer(self.settings.model, self.settings.device)
+        deblurrer = self._shelf.deblurrer(self.settings.model, self.settings.device, self.settings.ensemble)
         restored = 0
         for index, frame in enumerate(self.stack.frames(self._first)):
             self.check()

@@ -116,7 +116,7 @@ class AnalyzeJob(Job[Analyzed]):
         """Return the analysis of the photo."""
         pixels = self.source.read()
         self.check()
-        deblurrer = self._shelf.deblurrer(self.settings.model, self.settings.device)
+        deblurrer = self._shelf.deblurrer(self.settings.model, self.settings.device, self.settings.ensemble)
         self.check()
         analysis = deblurrer.analyze(
             pixels, value_range=self.source.value_range, scale=self.settings.scale, progress=self.report

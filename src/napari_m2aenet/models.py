@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from m2aenet_core.deblurrer import Deblurrer
 
-OpenDeblurrer = Callable[[str, str], "Deblurrer"]
+OpenDeblurrer = Callable[[str, str, int | None], "Deblurrer"]
 
 
 @dataclass(frozen=True)
@@ -24,15 +24,15 @@ class Choice:
     label: str
 
 
-def open_deblurrer(model: str, device: str) -> Deblurrer:
-    """Return the deblurrer of a model's name or file, on a device.
+def open_deblurrer(model: str, device: str, ensemble: int | None) -> Deblurrer:
+    """Return the deblurrer of a model's name or file, on a device; it takes the mean over as many turned copies.
 
     Raises:
         InputError: there is no such model or device.
     """
     from m2aenet_core.deblurrer import Deblurrer
 
-    return Deblurrer(model, device=device)
+    return Deblurrer(model, device=device, ensemble=ensemble)
 
 
 def device_choices() -> list[Choice]:
@@ -57,11 +57,11 @@ class ModelShelf:
         self._key: tuple[object, ...] | None = None
         self._deblurrer: Deblurrer | None = None
 
-    def deblurrer(self, model: str, device: str) -> Deblurrer:
+    def deblurrer(self, model: str, device: str, ensemble: int | None) -> Deblurrer:
         """Return the deblurrer, opened now if it is another one than before."""
-        key = (model, device, _written(model))
+        key = (model, device, ensemble, _written(model))
         if self._deblurrer is None or self._key != key:
-            self._deblurrer = self._opener(model, device)
+            self._deblurrer = self._opener(model, device, ensemble)
             self._key = key
         return self._deblurrer
 

@@ -56,6 +56,11 @@ class Repeat:
         scale = self.record["settings"].get("scale", 1.0)
         return scale if isinstance(scale, str) else f"{scale:g}"
 
+    @property
+    def ensemble(self) -> str:
+        """The number of turned copies, as the window's list names it; one in records of before there was a choice."""
+        return str(self.record["settings"].get("ensemble", 1))
+
     def device(self) -> str:
         """The device of the record, or the automatic one where this machine lacks it; loads torch."""
         from m2aenet_core.device import resolve_device

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass, replace
 from enum import Enum
-from typing import TYPE_CHECKING
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,9 +23,6 @@ from napari_m2aenet.models import ModelShelf, OpenDeblurrer, open_deblurrer
 from napari_m2aenet.restoration_cost import Pace
 from napari_m2aenet.settings import THRESHOLD, Settings
 from napari_m2aenet.source import Source
-
-if TYPE_CHECKING:
-    from m2aenet_core.working_scale import Scale
 
 NOTHING_YET = "Choose a photo and press Run."
 STOPPED = "Stopped. Press Run to start again."
@@ -97,14 +94,9 @@ class Session:
 
     # -- wishes ---------------------------------------------------------------------------------------------------
 
-    def choose(self, *, model: str | None = None, device: str | None = None, scale: Scale | None = None) -> None:
-        """Set what the next run is made with; what is shown stays as it is."""
-        self.settings = replace(
-            self.settings,
-            model=self.settings.model if model is None else model,
-            device=self.settings.device if device is None else device,
-            scale=self.settings.scale if scale is None else scale,
-        )
+    def choose(self, **changes: Any) -> None:
+        """Set what the next run is made with, fields of `Settings`; what is shown stays as it is."""
+        self.settings = replace(self.settings, **changes)
 
     def request_run(self, source: Source) -> bool:
         """Ask for the analysis and restoration of a photo; False where that very run is going on already."""
@@ -374,8 +366,10 @@ def _findings(restored: Restored) -> str:
     result, analysis = restored.result, restored.analyzed.analysis
     name = restored.analyzed.source.name
     scale = "" if analysis.scale == 1 else f"Working scale {analysis.scale:g}. "
+    copies = restored.analyzed.deblurrer.ensemble
+    ensemble = "" if copies == 1 else f"The mean of {copies} turned copies. "
     seconds = (
-        f"{scale}{analysis.seconds:.1f} s to analyze, {result.seconds:.1f} s to restore on "
+        f"{scale}{ensemble}{analysis.seconds:.1f} s to analyze, {result.seconds:.1f} s to restore on "
         f"{restored.analyzed.deblurrer.device} with the model “{analysis.model_name}”."
     )
     if not analysis.has_mask:

@@ -78,6 +78,20 @@ SCALE = Setting(
 SCALES = {"auto": "auto", "1": "1", "0.5": "1/2", "0.25": "1/4"}
 """The working scales to choose from, and how they are called."""
 
+ENSEMBLE = Setting(
+    name="ensemble",
+    label="Copies",
+    default="auto",
+    help=(
+        "Of how many turned copies of the photo the mean is taken. What the network gets wrong differs from copy to "
+        "copy: two are better than one, and take twice as long. Auto: as many as the weights say. The photo that was "
+        "run is run again."
+    ),
+)
+
+ENSEMBLES = {"auto": "auto", "1": "1", "2": "2", "4": "4", "8": "8"}
+"""The numbers of copies to choose from, and how they are called."""
+
 WIPE_LINE = Setting(
     name="wipe_line",
     label="Line",
@@ -211,6 +225,7 @@ class Settings:
     model: str = MODEL.default
     device: str = DEVICE.default
     scale: Scale = 1.0
+    ensemble: int | None = None
 
     def __post_init__(self) -> None:
         THRESHOLD.check(self.threshold)
@@ -219,3 +234,8 @@ class Settings:
 def read_scale(text: str) -> Scale:
     """Return the working scale that a text names: "auto", or a share such as "0.5"."""
     return "auto" if text == "auto" else float(text)
+
+
+def read_ensemble(text: str) -> int | None:
+    """Return the number of copies that a text names; None for "auto"."""
+    return None if text == "auto" else int(text)

@@ -48,7 +48,7 @@ def photo() -> np.ndarray:
 
 @pytest.fixture
 def open_tiny(model: M2AENet) -> OpenDeblurrer:
-    return lambda name, device: Deblurrer(model, device="cpu")
+    return lambda name, device, ensemble: Deblurrer(model, device="cpu", ensemble=ensemble)
 
 
 @pytest.fixture
@@ -117,7 +117,7 @@ def open_gated(model: M2AENet, gate: Gate) -> OpenDeblurrer:
             gate.wait(progress)
             return super().analyze(image, progress=progress, **rest)
 
-    return lambda name, device: GatedDeblurrer(model, device="cpu")
+    return lambda name, device, ensemble: GatedDeblurrer(model, device="cpu", ensemble=ensemble)
 
 
 @pytest.fixture
@@ -128,7 +128,7 @@ def open_failing(model: M2AENet) -> OpenDeblurrer:
         def analyze(self, image: np.ndarray, **rest: Any) -> Analysis:
             raise RuntimeError("the weights melted")
 
-    return lambda name, device: FailingDeblurrer(model, device="cpu")
+    return lambda name, device, ensemble: FailingDeblurrer(model, device="cpu", ensemble=ensemble)
 
 
 @pytest.fixture
@@ -148,7 +148,7 @@ def open_moving(model: M2AENet) -> OpenDeblurrer:
                     field[:, channel][cells] = length / cell
             return replace(analysis, coarse_probability=probability, coarse_motion=Motion(field))
 
-    return lambda name, device: MovingDeblurrer(model, device="cpu")
+    return lambda name, device, ensemble: MovingDeblurrer(model, device="cpu", ensemble=ensemble)
 
 
 RIGHT, UP = np.s_[16:64, 16:48], np.s_[16:64, 80:112]

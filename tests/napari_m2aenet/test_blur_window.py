@@ -208,7 +208,13 @@ def test_a_stroke_at_a_large_region_shows_while_the_region_is_still_being_restor
                 time.sleep(0.01)
             return super().restore(analysis, *rest, progress=progress, **keywords)
 
-    widget = restored_in(viewer, lambda name, device: HeldDeblurrer(model, device="cpu"), wide, qtbot, threshold=1.0)
+    widget = restored_in(
+        viewer,
+        lambda name, device, ensemble: HeldDeblurrer(model, device="cpu", ensemble=ensemble),
+        wide,
+        qtbot,
+        threshold=1.0,
+    )
     layer = made(widget, Role.MASK)
     large = np.zeros(wide.shape[:2], np.uint8)
     large[20:140, 20:500] = 1

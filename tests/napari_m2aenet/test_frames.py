@@ -129,7 +129,7 @@ def test_frames_are_restored_at_the_scale_of_the_settings(photo: np.ndarray, ope
     record = results.record()
     assert record["settings"]["scale"] == 0.5
     assert [frame["scale"] for frame in record["frames"]] == [0.5] * 3
-    deblurrer, frame = open_tiny("", ""), stack.read((1,))
+    deblurrer, frame = open_tiny("", "", None), stack.read((1,))
     alone = deblurrer(frame, 0.5, value_range=stack.value_range, scale=0.5)
     np.testing.assert_array_equal(results.restored[1], alone.restored)
 
@@ -173,9 +173,9 @@ def test_short_memory_is_told_of_the_frame_and_in_the_status_line(
     monkeypatch.setattr(model, "analyze", analyze_small)
     wide = np.concatenate([photo[..., 0]] * 3, axis=1)
     layer = Image(np.stack([wide, wide]), name="film")
-    job, _ = run(layer, lambda name, device: Deblurrer(model, device="cpu"))
+    job, _ = run(layer, lambda name, device, ensemble: Deblurrer(model, device="cpu", ensemble=ensemble))
     assert "smaller ones were taken" in job.arrived[0].line()
-    session = Session(lambda name, device: Deblurrer(model, device="cpu"))
+    session = Session(lambda name, device, ensemble: Deblurrer(model, device="cpu", ensemble=ensemble))
     session.request_run(source_of_layer(layer, (0, 0, 0)))
     while (next_job := session.next_job()) is not None:
         next_job()

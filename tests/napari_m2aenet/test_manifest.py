@@ -12,7 +12,7 @@ from npe2.manifest.utils import import_python_name
 
 from m2aenet_core.data.samples import SAMPLES
 from napari_m2aenet.sample_data import sample_layers
-from napari_m2aenet.settings import DEVICE, MODEL, SCALE, SCALES, THRESHOLD
+from napari_m2aenet.settings import DEVICE, ENSEMBLE, ENSEMBLES, MODEL, SCALE, SCALES, THRESHOLD
 
 
 @pytest.fixture
@@ -55,8 +55,9 @@ def test_the_preferences_page_starts_with_the_defaults_of_the_settings(manifest:
         pytest.skip("npe2 knows preferences pages since napari 0.9")
     page = dict(configurations)["start"]
     defaults = {name: entry.default for name, entry in page.properties.items()}
-    assert defaults == {setting.name: setting.default for setting in (MODEL, DEVICE, SCALE, THRESHOLD)}
+    assert defaults == {setting.name: setting.default for setting in (MODEL, DEVICE, SCALE, ENSEMBLE, THRESHOLD)}
     assert page.properties["scale"].enum == list(SCALES)
+    assert page.properties["ensemble"].enum == list(ENSEMBLES)
     threshold = page.properties["threshold"]
     assert (threshold.minimum, threshold.maximum) == (THRESHOLD.minimum, THRESHOLD.maximum)
 

@@ -146,7 +146,7 @@ def test_what_is_missing_is_said(photo: np.ndarray) -> None:
     motion = MotionSession()
     assert (motion.film_text, motion.verdict.text, motion.film_job(9)) == (NO_PHOTO, NO_PHOTO, None)
     blind = NAFNet(width=4, encoder_blocks=(1, 1, 1, 1), middle_blocks=1, decoder_blocks=(1, 1, 1, 1))
-    found = restored(lambda name, device: Deblurrer(blind, device="cpu"), photo)
+    found = restored(lambda name, device, ensemble: Deblurrer(blind, device="cpu", ensemble=ensemble), photo)
     motion.take_analysis(found.analyzed)
     motion.take_restored(found)
     assert motion.film_text == motion.verdict.text == NO_MOTION

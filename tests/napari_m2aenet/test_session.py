@@ -222,17 +222,20 @@ def test_the_model_stays_open_between_runs_and_is_opened_anew_for_another_device
 ) -> None:
     opened = []
 
-    def opener(model: str, device: str) -> object:
-        opened.append((model, device))
-        return open_tiny(model, device)
+    def opener(model: str, device: str, ensemble: int | None) -> object:
+        opened.append((model, device, ensemble))
+        return open_tiny(model, device, ensemble)
 
     session = Session(opener)  # type: ignore[arg-type]
     run(session, source)
     run(session, source)
-    assert opened == [("default", "auto")]
+    assert opened == [("default", "auto", None)]
     session.choose(device="cpu")
     run(session, source)
-    assert opened == [("default", "auto"), ("default", "cpu")]
+    assert opened[1:] == [("default", "cpu", None)]
+    session.choose(ensemble=2)
+    run(session, source)
+    assert opened[2:] == [("default", "cpu", 2)]
 
 
 def test_closing_gives_everything_back_once_the_work_has_ended(session: Session, source: Source) -> None:

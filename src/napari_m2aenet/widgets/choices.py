@@ -1,5 +1,6 @@
 """The lists of models and devices. They are filled when first opened: asking needs torch, and that takes seconds."""
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from qtpy.QtCore import Qt, Signal
@@ -7,7 +8,7 @@ from qtpy.QtGui import QStandardItemModel
 from qtpy.QtWidgets import QComboBox, QFileDialog, QWidget
 
 from napari_m2aenet.models import Choice
-from napari_m2aenet.settings import DEVICE, MODEL, SCALE, SCALES, Setting
+from napari_m2aenet.settings import DEVICE, MODEL, Setting
 
 AUTOMATIC = Choice(DEVICE.default, "Automatic")
 DEFAULT_WEIGHTS = Choice(MODEL.default, "Default weights")
@@ -69,15 +70,21 @@ class ChoiceList(QComboBox):
         self.chosen.emit(self.value)
 
 
-class ScaleList(ChoiceList):
-    """The working scales."""
+class FixedList(ChoiceList):
+    """A short list whose choices, values and words, are known beforehand."""
 
-    def __init__(self, parent: QWidget | None = None) -> None:
-        first, *others = (Choice(value, words) for value, words in SCALES.items())
-        super().__init__(SCALE, first, parent)
+    def __init__(self, setting: Setting[str], choices: Mapping[str, str], parent: QWidget | None = None) -> None:
+        first, *others = (Choice(value, words) for value, words in choices.items())
+        super().__init__(setting, first, parent)
         self.setMinimumContentsLength(3)
         self.fill(others)
-        self.setCurrentIndex(self.findData(SCALE.default))
+        self.setCurrentIndex(self.findData(setting.default))
+
+    def choose_quietly(self, value: str) -> None:
+        """Choose a value without telling."""
+        self.blockSignals(True)
+        self.choose(value)
+        self.blockSignals(False)
 
 
 class ModelList(ChoiceList):

@@ -1,6 +1,7 @@
 """The dock widget: wires the parts together and holds no rule of its own."""
 
 from pathlib import Path
+from typing import Any
 
 import napari.viewer
 from qtpy.QtCore import QEvent
@@ -10,11 +11,22 @@ from m2aenet_core.errors import InputError
 from napari_m2aenet.jobs import Analyzed, AnalyzeJob, CallJob, RestoreJob
 from napari_m2aenet.models import OpenDeblurrer, device_choices, model_choices, open_deblurrer
 from napari_m2aenet.session import Phase, Session
-from napari_m2aenet.settings import DEVICE, MODEL, SCALE, THRESHOLD, read_scale
+from napari_m2aenet.settings import (
+    DEVICE,
+    ENSEMBLE,
+    ENSEMBLES,
+    MODEL,
+    SCALE,
+    SCALES,
+    THRESHOLD,
+    Setting,
+    read_ensemble,
+    read_scale,
+)
 from napari_m2aenet.source import FILE_KEY, source_of_layer
 from napari_m2aenet.widgets.batch_panel import BatchPanel
 from napari_m2aenet.widgets.blur_panel import BlurPanel
-from napari_m2aenet.widgets.choices import AUTOMATIC, ChoiceList, ModelList, ScaleList
+from napari_m2aenet.widgets.choices import AUTOMATIC, ChoiceList, FixedList, ModelList
 from napari_m2aenet.widgets.compare_panel import ComparePanel
 from napari_m2aenet.widgets.keys import CANCEL_KEY, RUN_KEY, DockKeys, tell_key
 from napari_m2aenet.widgets.layers import ResultLayers
@@ -48,7 +60,7 @@ class DeblurWidget(QWidget):
 
     Args:
         viewer: the viewer whose layers it works on; napari passes it.
-        open_deblurrer: how a model is opened, (name or path, device) -> Deblurrer.
+        open_deblurrer: how a model is opened, (name or path, device, number of copies) -> Deblurrer.
     """
 
     def __init__(self, viewer: napari.viewer.Viewer, open_deblurrer: OpenDeblurrer = open_deblurrer) -> None:
@@ -62,7 +74,8 @@ class DeblurWidget(QWidget):
         self.photo = PhotoChooser(viewer)
         self.model = ModelList()
         self.device = ChoiceList(DEVICE, AUTOMATIC)
-        self.scale = ScaleList()
+        self.scale = FixedList(SCALE, SCALES)
+        self.ensemble = FixedList(ENSEMBLE, ENSEMBLES)
         self.controls = RunControls()
         self.threshold = ThresholdSlider()
         self.status_line = StatusLine()
@@ -96,10 +109,13 @@ class DeblurWidget(QWidget):
 
     def choose_scale(self, value: str) -> None:
         """Choose a working scale without running again."""
-        self.scale.blockSignals(True)
-        self.scale.choose(value)
-        self.scale.blockSignals(False)
+        self.scale.choose_quietly(value)
         self.session.choose(scale=read_scale(value))
+
+    def choose_ensemble(self, value: str) -> None:
+        """Choose a number of copies without running again."""
+        self.ensemble.choose_quietly(value)
+        self.session.choose(ensemble=read_ensemble(value))
 
     def run_frames(self) -> None:
         """Restore all frames of the chosen layer, and show how far it is."""
@@ -160,9 +176,9 @@ class DeblurWidget(QWidget):
             notify(job.error, self.session.status.text)
         self._go_on()
 
-    def _on_scale(self, value: str) -> None:
-        """Take another working scale, and run the photo again that was run, if it is still chosen."""
-        self.session.choose(scale=read_scale(value))
+    def _run_anew(self, **changes: Any) -> None:
+        """Take other settings, and run the photo again that was run, if it is still chosen."""
+        self.session.choose(**changes)
         if self.session.is_run(self.photo.list.currentData()):
             self.run()
 
@@ -239,6 +255,8 @@ class DeblurWidget(QWidget):
             self.device.choose(preferred.device)
         if preferred.scale != read_scale(SCALE.default):
             self.choose_scale(str(preferred.scale))
+        if preferred.ensemble is not None:
+            self.choose_ensemble(str(preferred.ensemble))
         self.threshold.number.setValue(preferred.threshold)
         self.threshold.settle()
         self.session.request_threshold(self.threshold.value)
@@ -248,14 +266,11 @@ class DeblurWidget(QWidget):
     def _lay_out(self) -> None:
         form = QFormLayout()
         form.addRow("Photo", self.photo)
-        device = QHBoxLayout()
-        self.device.setMinimumContentsLength(7)
-        device.addWidget(self.device, 1)
-        scale = QLabel(SCALE.label)
-        scale.setToolTip(SCALE.help)
-        device.addWidget(scale)
-        device.addWidget(self.scale)
-        for setting, widget in ((MODEL, self.model), (DEVICE, device), (THRESHOLD, self.threshold)):
+        for choices in (self.model, self.device):
+            choices.setMinimumContentsLength(7)
+        model = _in_a_row(self.model, ENSEMBLE, self.ensemble)
+        device = _in_a_row(self.device, SCALE, self.scale)
+        for setting, widget in ((MODEL, model), (DEVICE, device), (THRESHOLD, self.threshold)):
             label = QLabel(setting.label)
             label.setToolTip(setting.help)
             form.addRow(label, widget)
@@ -281,7 +296,8 @@ class DeblurWidget(QWidget):
         self.mask.failed.connect(self._fail)
         self.model.chosen.connect(lambda value: self.session.choose(model=value))
         self.device.chosen.connect(lambda value: self.session.choose(device=value))
-        self.scale.chosen.connect(self._on_scale)
+        self.scale.chosen.connect(lambda value: self._run_anew(scale=read_scale(value)))
+        self.ensemble.chosen.connect(lambda value: self._run_anew(ensemble=read_ensemble(value)))
         self.model.opened.connect(self._list_choices)
         self.device.opened.connect(self._list_choices)
         self._runner.progressed.connect(self._on_progress)
@@ -312,3 +328,14 @@ class DeblurWidget(QWidget):
             panel.close_down()
         self.session.close()
         self.photo.unfollow()
+
+
+def _in_a_row(first: QWidget, setting: Setting[str], second: QWidget) -> QHBoxLayout:
+    """Lay out two lists beside each other, with the label of the second."""
+    row = QHBoxLayout()
+    row.addWidget(first, 1)
+    label = QLabel(setting.label)
+    label.setToolTip(setting.help)
+    row.addWidget(label)
+    row.addWidget(second)
+    return row

@@ -4,7 +4,7 @@ from typing import Any
 
 from napari.viewer import Viewer
 
-from napari_m2aenet.settings import Settings, read_scale
+from napari_m2aenet.settings import Settings, read_ensemble, read_scale
 
 
 def grid_of(viewer: Viewer) -> Any:
@@ -35,4 +35,5 @@ def preferred_settings() -> Settings:
         model=str(start.model),
         device=str(start.device),
         scale=read_scale(str(start.scale)),
+        ensemble=read_ensemble(str(start.ensemble)),
     )

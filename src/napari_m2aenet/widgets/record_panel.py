@@ -175,6 +175,7 @@ class RecordPanel(Panel):
         window.model.choose(repeat.model)
         window.device.choose(repeat.device())
         window.choose_scale(repeat.scale)
+        window.choose_ensemble(repeat.ensemble)
         if repeat.threshold is not None:
             window.threshold.number.setValue(repeat.threshold)
         if repeat.is_stack:

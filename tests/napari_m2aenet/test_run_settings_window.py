@@ -1,4 +1,4 @@
-"""The working scale in the window: chosen, run again with, shown, recorded, and repeated from a record."""
+"""Working scale and number of copies in the window: chosen, run again with, shown, recorded and repeated."""
 
 from __future__ import annotations
 
@@ -36,12 +36,13 @@ def dock(viewer: Any, open_tiny: OpenDeblurrer) -> Any:
     return widget
 
 
-def choose(dock: Any, words: str, qtbot: Any) -> None:
-    """Take a scale from the list as a person does, and wait for what it starts."""
-    index = dock.scale.findText(words)
+def choose(dock: Any, words: str, qtbot: Any, which: str = "scale") -> None:
+    """Take a choice from a list, by default that of the scales, as a person does, and wait for what it starts."""
+    choices = getattr(dock, which)
+    index = choices.findText(words)
     assert index >= 0
-    dock.scale.setCurrentIndex(index)
-    dock.scale.activated.emit(index)
+    choices.setCurrentIndex(index)
+    choices.activated.emit(index)
     wait_until_done(dock, qtbot)
 
 
@@ -122,10 +123,40 @@ def test_a_record_brings_its_scale(dock: Any, viewer: Any, photo: np.ndarray, qt
     assert "The same pixels came out as in the record." in dock.status_line.text()
 
 
+def test_another_number_of_copies_runs_the_photo_again_and_is_repeated(
+    dock: Any, viewer: Any, photo: np.ndarray, qtbot: Any
+) -> None:
+    viewer.add_image(photo, rgb=True, name="street")
+    assert [dock.ensemble.itemText(index) for index in range(5)] == ["auto", "1", "2", "4", "8"]
+    assert dock.ensemble.currentText() == "auto"
+    choose(dock, "2", qtbot, "ensemble")
+    assert dock.session.analyses_done == 0  # nothing was run yet
+    choose(dock, "auto", qtbot, "ensemble")
+    dock.controls.run_button.click()
+    wait_until_done(dock, qtbot)
+    alone = viewer.layers["restored: street"].data.copy()
+    assert record_of(dock)["settings"]["ensemble"] == 1  # what the tiny network says
+
+    choose(dock, "4", qtbot, "ensemble")
+    assert dock.session.analyses_done == 2
+    assert "The mean of 4 turned copies." in dock.status_line.text()
+    assert (viewer.layers["restored: street"].data != alone).any()
+    record = {**dock.session.restored.record, "model": {"name": "default", "weights_sha256": None}}
+    assert record["settings"]["ensemble"] == 4
+
+    choose(dock, "1", qtbot, "ensemble")
+    assert np.array_equal(viewer.layers["restored: street"].data, alone)
+    viewer.add_image(photo, rgb=True, name="again", metadata={REPEAT_KEY: Repeat(record)})
+    qtbot.waitUntil(lambda: dock.session.analyses_done == 4, timeout=RUN_MS)
+    wait_until_done(dock, qtbot)
+    assert dock.ensemble.currentText() == "4"
+    assert "The same pixels came out as in the record." in dock.status_line.text()
+
+
 def test_the_list_leaves_the_dock_narrow(dock: Any, viewer: Any, qtbot: Any) -> None:
     viewer.window._qt_window.resize(1280, 800)
     qtbot.wait(100)
-    for widget in (dock.scale, dock.device):
+    for widget in (dock.scale, dock.device, dock.ensemble, dock.model):
         assert widget.mapTo(dock, widget.rect().bottomRight()).x() <= dock.width()
     assert dock.minimumSizeHint().width() <= 420
 
@@ -138,12 +169,14 @@ def test_the_preferences_say_what_it_starts_with(viewer: Any, open_tiny: OpenDeb
     if not hasattr(settings, "get_plugin_settings"):
         pytest.skip("napari has a preferences page for plugins since 0.9")
     start = settings.get_plugin_settings("napari-m2aenet").start
-    assert start.scale == "1"
+    assert (start.scale, start.ensemble) == ("1", "auto")
     try:
-        start.scale = "0.5"
+        start.scale, start.ensemble = "0.5", "4"
         widget = DeblurWidget(viewer, open_tiny)
         viewer.window.add_dock_widget(widget, name="Local motion deblur")
     finally:
-        start.scale = "1"
+        start.scale, start.ensemble = "1", "auto"
+    assert widget.ensemble.currentText() == "4"
+    assert widget.session.settings.ensemble == 4
     assert widget.scale.currentText() == "1/2"
     assert widget.session.settings.scale == 0.5
