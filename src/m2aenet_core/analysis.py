@@ -66,6 +66,8 @@ class Analysis:
     """(h, w, 1) or (h, w, 3), black = 0, white = 1: the reduced copy that was analyzed, at a scale below 1."""
     macs: int = 0
     """Multiply-adds it took."""
+    linear_light: bool = False
+    """Whether the photo's values were taken to be in proportion to light, and not as sRGB."""
     has_mask: bool = True
     """Whether the network finds blur; if not, everything counts as blurred, with probability 1."""
     decides_windows: bool = False

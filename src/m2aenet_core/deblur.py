@@ -52,6 +52,7 @@ def _settings(options: argparse.Namespace) -> DeblurSettings:
         ensemble=options.ensemble,
         value_range=tuple(options.value_range) if options.value_range else None,
         scale=options.scale,
+        linear_light=options.linear_light,
         check=options.check,
     )
 
@@ -134,6 +135,11 @@ def _parser() -> argparse.ArgumentParser:
         metavar="SCALE",
         help="share of the photo's sides that is worked at: 0.5 or 0.25 for blur of 40 pixels and more; or auto, "
         "chosen from what is found (default: 1)",
+    )
+    how(
+        "--linear-light",
+        action="store_true",
+        help="values add up as light does, as in micrographs and in means of a video's frames (default: they are sRGB)",
     )
     how(
         "--check",

@@ -49,6 +49,8 @@ class DeblurSettings:
     """Of how many turned copies of a photo the mean is taken; None for as many as the weights say."""
     scale: Scale = 1.0
     """The share of the photos' sides that is worked at, or "auto"."""
+    linear_light: bool = False
+    """Whether the photos' values add up as light does; if not, they are sRGB."""
     check: bool = False
     """Blur each result again along its trajectories, and say whether that gives the photo."""
 
@@ -89,7 +91,7 @@ def restore_files(
     Args:
         deblurrer: of `settings`.
         photos: of `make_plan`, after `check_plan`.
-        settings: threshold, mask, value range and scale are taken from here.
+        settings: threshold, mask, value range, scale and the kind of values are taken from here.
         command: the command line that does the same; it goes into the records.
         progress: called between the steps of a photo.
 
@@ -155,7 +157,11 @@ def _restore(
     if mask is not None:
         check_mask(mask, photo.pixels.shape[:2])
     analysis = deblurrer.analyze(
-        photo.pixels, value_range=settings.value_range, scale=settings.scale, progress=progress
+        photo.pixels,
+        value_range=settings.value_range,
+        scale=settings.scale,
+        linear_light=settings.linear_light,
+        progress=progress,
     )
     result = deblurrer.restore(analysis, settings.threshold, mask=mask, progress=progress)
     record = make_record(deblurrer, result, planned.source, mask=settings.mask, command=command)

@@ -100,6 +100,7 @@ class Deblurrer:
         mask: Image | None = None,
         value_range: ValueRange | None = None,
         scale: Scale = 1.0,
+        linear_light: bool = False,
         execution: str | None = None,
         progress: ProgressCallback | None = None,
     ) -> DeblurResult:
@@ -109,7 +110,9 @@ class Deblurrer:
         if mask is not None:
             check_image(image)
             check_mask(mask, image.shape[:2])
-        analysis = self.analyze(image, value_range=value_range, scale=scale, progress=progress)
+        analysis = self.analyze(
+            image, value_range=value_range, scale=scale, linear_light=linear_light, progress=progress
+        )
         return self.restore(analysis, threshold, mask=mask, execution=execution, progress=progress)
 
     def analyze(
@@ -118,6 +121,7 @@ class Deblurrer:
         *,
         value_range: ValueRange | None = None,
         scale: Scale = 1.0,
+        linear_light: bool = False,
         progress: ProgressCallback | None = None,
     ) -> Analysis:
         """Give blur probability, displacements and features of a photo, computed once for all thresholds.
@@ -125,30 +129,41 @@ class Deblurrer:
         image: (H, W), (H, W, 1), (H, W, 3) or (H, W, 4), integers or floats, from 1x1 on. value_range: the values
         that stand for black and white (by default `value_range_of`). scale: share of the photo's sides that is worked
         at: 0.5 for blur longer than the network knows, some 40 pixels and more; "auto" is chosen from what is found
-        (`scale_choice`). What it gives is in the photo's own pixels all the same. progress(done, total) is called
-        between tiles, and may raise Cancelled. Raises InputError for a photo, range or scale that is none.
+        (`scale_choice`). What it gives is in the photo's own pixels all the same. linear_light: whether values add up
+        as light does, as in micrographs and in means of a video's frames; if not, they are sRGB. progress(done, total)
+        is called between tiles, and may raise Cancelled. Raises InputError for a photo, range or scale that is none.
         """
         check_image(image)
         value_range = value_range_of(image) if value_range is None else value_range
         check_value_range(value_range)
         check_scale(scale, image.shape[:2])
         if scale != "auto":
-            return self._analyze(image, value_range, scale, progress)
+            return self._analyze(image, value_range, scale, linear_light, progress)
 
         def analyze(at: float, is_look: bool) -> Analysis:
-            return self._analyze(image, value_range, at, _only_cancelling(progress) if is_look else progress)
+            return self._analyze(
+                image, value_range, at, linear_light, _only_cancelling(progress) if is_look else progress
+            )
 
         return analyze_at_best(analyze, image.shape[:2])
 
     def _analyze(
-        self, image: Image, value_range: ValueRange, scale: float, progress: ProgressCallback | None
+        self,
+        image: Image,
+        value_range: ValueRange,
+        scale: float,
+        linear_light: bool,
+        progress: ProgressCallback | None,
     ) -> Analysis:
         started = time.perf_counter()
         self._runner.notes.clear()
         size = reduced_size(image.shape[:2], scale)
         reduced = reduced_photo(image, value_range, size) if size != image.shape[:2] else None
         multiple = self.model.size_multiple
-        photo = Photo(image, value_range, multiple) if reduced is None else Photo(reduced, (0.0, 1.0), multiple)
+        if reduced is None:
+            photo = Photo(image, value_range, multiple, linear_light)
+        else:
+            photo = Photo(reduced, (0.0, 1.0), multiple, linear_light)
         with self._runner.computing():
             found = analyze_tiles(self._runner, photo, self.tile_px, progress)
         return Analysis(
@@ -162,6 +177,7 @@ class Deblurrer:
             padded_size=photo.size,
             scale=scale if reduced is not None else 1.0,
             reduced=reduced,
+            linear_light=linear_light,
             macs=found.macs,
             has_mask=self.model.has_mask,
             decides_windows=self.model.decides_windows,

@@ -32,6 +32,7 @@ class Photo(NamedTuple):
     image: Image
     value_range: ValueRange
     multiple: int
+    linear_light: bool = False
 
     @property
     def size(self) -> tuple[int, int]:
@@ -41,7 +42,8 @@ class Photo(NamedTuple):
 
     def tile(self, box: Box, device: torch.device) -> Tensor:
         """Give a tile (1, 3, h, w) in [0, 1]: a whole photo in float32 would take more memory than its features."""
-        tensor = to_tensor(self.image[box.top : box.bottom, box.left : box.right], self.value_range).to(device)
+        pixels = self.image[box.top : box.bottom, box.left : box.right]
+        tensor = to_tensor(pixels, self.value_range, linear_light=self.linear_light).to(device)
         # repeated rather than black, which would look like an edge that moves
         right, bottom = box.width - tensor.shape[-1], box.height - tensor.shape[-2]
         if right or bottom:

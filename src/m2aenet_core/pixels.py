@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from m2aenet_core.errors import InputError
+from m2aenet_core.ops.light import to_linear, to_srgb
 
 Image = NDArray[Any]
 ValueRange = tuple[float, float]
@@ -64,12 +65,15 @@ def check_value_range(value_range: ValueRange) -> None:
         raise InputError(f"value_range is {low} to {high}; give black first, then a larger white")
 
 
-def to_tensor(image: Image, value_range: ValueRange) -> Tensor:
-    """Give (1, 3, H, W) float32, black = 0, white = 1; grey is repeated three times."""
+def to_tensor(image: Image, value_range: ValueRange, *, linear_light: bool = False) -> Tensor:
+    """Give (1, 3, H, W) float32, black = 0, white = 1; grey is repeated three times.
+
+    linear_light: whether values are in proportion to light; they are encoded as sRGB then.
+    """
     low, high = value_range
     scaled = (colours(image).astype(np.float64) - low) / (high - low)
-    tensor = torch.from_numpy(scaled.astype(np.float32)).permute(2, 0, 1).unsqueeze(0)
-    return tensor.expand(-1, 3, -1, -1).clamp(0, 1)
+    tensor = torch.from_numpy(scaled.astype(np.float32)).permute(2, 0, 1).unsqueeze(0).clamp(0, 1)
+    return (to_srgb(tensor) if linear_light else tensor).expand(-1, 3, -1, -1)
 
 
 def to_uint8(image: Tensor) -> NDArray[np.uint8]:
@@ -84,11 +88,17 @@ def value_limits(image: Image, value_range: ValueRange) -> ValueRange:
 
 
 def add_residual(
-    image: Image, residual: NDArray[np.float32], value_range: ValueRange, limits: ValueRange | None = None
+    image: Image,
+    residual: NDArray[np.float32],
+    value_range: ValueRange,
+    limits: ValueRange | None = None,
+    *,
+    linear_light: bool = False,
 ) -> Image:
     """Give the image plus a residual (H, W, 3) in units of the range, in the image's shape and dtype.
 
-    limits: `value_limits` of the photo, where the image is a part of it.
+    limits: `value_limits` of the photo, where the image is a part of it. linear_light: whether the image's values are
+    in proportion to light; the residual is one of sRGB all the same, as `to_tensor` gives it.
     Where the residual is exactly 0 the image's own values stay, bit for bit; alpha always does.
     """
     low, high = value_range
@@ -97,10 +107,19 @@ def add_residual(
     if target.shape[2] == 1:
         residual = residual.mean(axis=2, keepdims=True)
     changed = (residual != 0).any(axis=2)
-    values = target[changed].astype(np.float64) + residual[changed].astype(np.float64) * (high - low)
+    values, added = target[changed].astype(np.float64), residual[changed].astype(np.float64)
+    if linear_light:
+        added = _light_added((values - low) / (high - low), added)
+    values += added * (high - low)
     values = np.clip(values, *(value_limits(image, value_range) if limits is None else limits))
     if image.dtype.kind in "ui":
         holds = np.iinfo(image.dtype)
         values = np.clip(np.rint(values), holds.min, holds.max)
     target[changed] = values.astype(image.dtype)
     return restored
+
+
+def _light_added(light: NDArray[np.float64], residual: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Give what a residual of the sRGB adds to light in [0, 1]; to what lies beyond black and white, as at these."""
+    seen = torch.from_numpy(light.clip(0, 1))
+    return (to_linear(to_srgb(seen) + torch.from_numpy(residual)) - seen).numpy()

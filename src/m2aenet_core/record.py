@@ -59,6 +59,7 @@ def make_record(
             "tile_px": _tile_px(analysis),
             "ensemble": deblurrer.ensemble,
             "scale": float(analysis.scale),
+            "linear_light": analysis.linear_light,
         },
         "result": {
             "density": float(result.density),

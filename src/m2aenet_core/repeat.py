@@ -96,6 +96,7 @@ def settings_of(record: Record) -> DeblurSettings:
         # records of before there was a choice hold none
         ensemble=settings.get("ensemble", 1),
         scale=settings.get("scale", 1.0),
+        linear_light=settings.get("linear_light", False),
         value_range=tuple(image["value_range"]),
     )
 

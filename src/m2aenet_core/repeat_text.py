@@ -32,7 +32,8 @@ def as_python(record: Record, photo: FoundPhoto | None, *, mask: np.ndarray | No
     """
     settings = settings_of(record)
     lines = [f"pixels = {_pixels(photo, otherwise)}", _opening(settings)]
-    lines += [f"analysis = deblurrer.analyze(pixels, value_range={settings.value_range!r}{_scale(settings)})"]
+    how = f"value_range={settings.value_range!r}{_scale(settings)}{_light(settings)}"
+    lines += [f"analysis = deblurrer.analyze(pixels, {how})"]
     if record["settings"]["threshold"] is None:
         lines += [*_mask_lines(mask), "result = deblurrer.restore(analysis, mask=mask)"]
     else:
@@ -61,7 +62,8 @@ def frames_as_python(record: Record, file: Path | None, *, otherwise: str = "") 
         "}",
         "restored = np.zeros(pixels.shape, pixels.dtype)",
         "for frame, (value_range, scale) in frames.items():",
-        "    analysis = deblurrer.analyze(np.array(pixels[frame]), value_range=value_range, scale=scale)",
+        f"    how = dict(value_range=value_range, scale=scale{_light(settings)})",
+        "    analysis = deblurrer.analyze(np.array(pixels[frame]), **how)",
         f"    restored[frame] = deblurrer.restore(analysis, {settings.threshold!r}).restored",
     ]
     return _program(record, lines)
@@ -112,6 +114,7 @@ def deblur_words(
     words += [] if settings.tile_px is None else ["--tile-px", str(settings.tile_px)]
     words += [] if settings.ensemble is None else ["--ensemble", str(settings.ensemble)]
     words += [] if settings.scale == 1 else ["--scale", str(settings.scale)]
+    words += ["--linear-light"] if settings.linear_light else []
     words += [] if file_format == "keep" else ["--format", file_format]
     return [*words, *flags]
 
@@ -140,6 +143,10 @@ def _opening(settings: DeblurSettings) -> str:
 
 def _scale(settings: DeblurSettings) -> str:
     return "" if settings.scale == 1 else f", scale={settings.scale!r}"
+
+
+def _light(settings: DeblurSettings) -> str:
+    return ", linear_light=True" if settings.linear_light else ""
 
 
 def _program(record: Record, lines: list[str]) -> str:

@@ -57,7 +57,7 @@ class Restoration:
         """Cells (h, w): which are blurred; threshold: what the network decides by itself with, if it does."""
         self._runner, self._analysis = runner, analysis
         self._cells, self._threshold, self._execution = cells, threshold, execution
-        self._photo = Photo(*analysis.seen, runner.network.size_multiple)
+        self._photo = Photo(*analysis.seen, runner.network.size_multiple, analysis.linear_light)
         self._cell = runner.network.cell_px
 
     def pieces(self, known: Sequence[Piece], progress: ProgressCallback | None) -> list[Piece]:
@@ -161,7 +161,9 @@ def paste(analysis: Analysis, pieces: Sequence[Piece], execution: str) -> Image:
         # where regions overlap beyond their ramps, the weights add up to more than one
         total /= np.maximum(shares, 1)
         part_of_photo = image[top:bottom, left:right]
-        restored[top:bottom, left:right] = add_residual(part_of_photo, total, value_range, limits)
+        restored[top:bottom, left:right] = add_residual(
+            part_of_photo, total, value_range, limits, linear_light=analysis.linear_light
+        )
     return restored
 
 

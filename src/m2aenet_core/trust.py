@@ -11,9 +11,9 @@ from scipy import ndimage
 from torch import Tensor
 
 from m2aenet_core.analysis import DeblurResult
-from m2aenet_core.data.light import to_linear, to_srgb
 from m2aenet_core.deblurrer import ProgressCallback
 from m2aenet_core.instants import MovingTile, MovingTiles, longest_displacement_px
+from m2aenet_core.ops.light import to_linear, to_srgb
 from m2aenet_core.pixels import Image, ValueRange, colours
 from m2aenet_core.tiling import Box
 
@@ -83,13 +83,14 @@ def measure_trust(
     It is the mean of the exposure's instants (`exposure_film`), as light adds up on a sensor. Unlike eq. (11) of the
     paper, an object hides what it passes over. instants: by default one for each pixel of the longest path, 9 to 65.
     linear_light: whether the photo's values are in proportion to light; if not, they are taken as sRGB. By default
-    grey photos of more than 8 bits are, all others are not. progress(done, total) is called between tiles, and may
-    raise Cancelled.
+    they are where the analysis took them so, and in grey photos of more than 8 bits. progress(done, total) is called
+    between tiles, and may raise Cancelled.
 
     Raises InputError where the network found no motion.
     """
     instants = _enough_instants(result) if instants is None else instants
-    linear_light = _holds_light(result.restored) if linear_light is None else linear_light
+    if linear_light is None:
+        linear_light = result.analysis.linear_light or _holds_light(result.restored)
     reblurred = result.restored.copy()
     tiles = MovingTiles(result, instants)
     for index, tile in enumerate(tiles):

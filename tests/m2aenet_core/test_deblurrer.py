@@ -18,6 +18,7 @@ from m2aenet_core.models.m2aenet import M2AENet, M2AENetConfig
 from m2aenet_core.models.mask_predictor import threshold_mask
 from m2aenet_core.models.nafnet import NAFNet
 from m2aenet_core.models.network import Network
+from m2aenet_core.ops.light import to_linear, to_srgb
 
 TILE_PX = 192
 
@@ -216,6 +217,26 @@ def test_a_value_range_of_ones_own_is_used(deblurrer: Deblurrer, photo: np.ndarr
 
 
 # -- restoring ------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("scale", [1.0, 0.5])
+@pytest.mark.parametrize("execution", ["exact", "adaptive"])
+def test_light_is_restored_as_what_the_eye_sees_of_it(
+    deblurrer: Deblurrer, patch: np.ndarray, scale: float, execution: str
+) -> None:
+    seen = patch.astype(np.float64) / 255
+    light = to_linear(torch.from_numpy(seen)).numpy()
+    mask = spot(patch.shape, 40, 40, 60)
+    as_light = deblurrer(light, mask=mask, scale=scale, linear_light=True, execution=execution)
+    as_seen = deblurrer(seen, mask=mask, scale=scale, execution=execution)
+    assert as_light.analysis.linear_light
+    found = to_srgb(torch.from_numpy(as_light.restored)).numpy()
+    # a reduced copy is a mean of light there, and of what is seen here
+    assert np.abs(found - as_seen.restored).max() < (1e-4 if scale == 1 else 0.05)
+    assert np.abs(as_seen.restored - seen).max() > 0.01
+    left_alone = (as_seen.restored == seen).all(axis=2)
+    assert np.array_equal(as_light.restored[left_alone], light[left_alone])
+    assert not np.array_equal(deblurrer(light, mask=mask, scale=scale, execution=execution).restored, as_light.restored)
 
 
 @pytest.mark.parametrize("execution", ["exact", "adaptive", "dense"])

@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from m2aenet_core.errors import InputError
+from m2aenet_core.ops.light import to_linear, to_srgb
 from m2aenet_core.pixels import add_residual, check_image, check_value_range, colours, to_tensor, value_range_of
 
 DTYPES = ["uint8", "uint16", "uint32", "int16", "int32", "float16", "float32", "float64"]
@@ -76,6 +77,32 @@ def test_values_beyond_the_given_range_are_kept_within_the_images_own() -> None:
     residual = np.full((2, 2, 3), 0.1, np.float32)
     restored = add_residual(image, residual, (0.0, 1.0))
     np.testing.assert_allclose(restored, [[0.3, 1.7], [0.5, -0.2]], atol=1e-6)
+
+
+def test_light_is_shown_and_changed_as_srgb() -> None:
+    light = np.linspace(0, 1000, 42).reshape(6, 7).astype(np.float32)
+    photo = np.stack([light, light[::-1], light[:, ::-1]], axis=2)
+    encoded = to_tensor(photo, (0.0, 1000.0), linear_light=True)
+    torch.testing.assert_close(encoded, to_srgb(to_tensor(photo, (0.0, 1000.0))))
+    residual = np.random.default_rng(0).uniform(-0.05, 0.05, photo.shape).astype(np.float32)
+    residual[0] = 0
+    restored = add_residual(photo, residual, (0.0, 1000.0), linear_light=True)
+    assert np.array_equal(restored[0], photo[0])
+    seen = to_tensor(restored, (0.0, 1000.0), linear_light=True)[0].permute(1, 2, 0).numpy()
+    expected = encoded[0].permute(1, 2, 0).numpy() + residual
+    inside = (expected > 0) & (expected < 1)
+    np.testing.assert_allclose(seen[inside], expected[inside], atol=1e-5)
+    assert inside.mean() > 0.8
+
+
+def test_light_beyond_white_stays_beyond_it() -> None:
+    light = np.array([[-0.25, 0.5, 1.5]], np.float64)
+    residual = np.full((1, 3, 3), -0.1, np.float32)
+    restored = add_residual(light, residual, (0.0, 1.0), linear_light=True)
+    white = float(to_linear(torch.tensor(0.9))) - 1
+    assert restored[0, 2] == pytest.approx(1.5 + white, abs=1e-6)
+    assert restored[0, 0] == -0.25  # the darkest value of the photo
+    assert 0 < restored[0, 1] < 0.5
 
 
 def test_grey_takes_the_mean_of_the_residual_and_is_repeated_for_the_network() -> None:

@@ -42,10 +42,12 @@ PHOTOS = {
 RANGES = {"deep.tif": (90.0, 2000.5), "float.tif": (-0.25, 1e-05 + 2)}
 
 
-def made(deblurrer: Deblurrer, path: Path, scale: float = 1.0, **restoring: Any) -> tuple[dict[str, Any], np.ndarray]:
+def made(
+    deblurrer: Deblurrer, path: Path, scale: float = 1.0, *, linear_light: bool = False, **restoring: Any
+) -> tuple[dict[str, Any], np.ndarray]:
     """The record and the pixels of a result from a file."""
     pixels = read_image(path).pixels
-    analysis = deblurrer.analyze(pixels, value_range=RANGES.get(path.name), scale=scale)
+    analysis = deblurrer.analyze(pixels, value_range=RANGES.get(path.name), scale=scale, linear_light=linear_light)
     threshold = float(np.median(analysis.blur_probability))
     result = deblurrer.restore(analysis, **(restoring or {"threshold": threshold}))
     assert (result.restored != pixels).any()
@@ -104,6 +106,21 @@ def test_as_many_copies_are_asked_for_again(
     np.testing.assert_array_equal(read_image("restored/photo.png").pixels, restored)
     del record["settings"]["ensemble"]  # of a version without
     assert settings_of(record).ensemble == 1
+
+
+def test_light_is_taken_as_light_again(deblurrer: Deblurrer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    write_image("photo.png", colours())
+    _, as_srgb = made(deblurrer, tmp_path / "photo.png")
+    record, restored = made(deblurrer, tmp_path / "photo.png", linear_light=True)
+    assert not np.array_equal(restored, as_srgb)
+    assert record["settings"]["linear_light"] is True
+    photo = find_photo(record)
+    np.testing.assert_array_equal(run_python(as_python(record, photo)), restored)
+    assert main(shlex.split(as_command(record, photo))[1:]) == 0
+    np.testing.assert_array_equal(read_image("restored/photo.png").pixels, restored)
+    del record["settings"]["linear_light"]  # of a version without
+    assert settings_of(record).linear_light is False
 
 
 def test_each_frame_of_a_stack_is_repeated_at_its_scale(deblurrer: Deblurrer, tmp_path: Path) -> None:

@@ -16,9 +16,9 @@ from m2aenet_core.benchmark.screenshot import draw_screenshots
 from m2aenet_core.data.camera_response import develop
 from m2aenet_core.data.draws import NoiseDraw
 from m2aenet_core.data.folder import Pixels, read_rgb
-from m2aenet_core.data.light import levels_to_linear
 from m2aenet_core.data.optics import defocus
 from m2aenet_core.errors import InputError
+from m2aenet_core.ops.light import levels_to_linear
 from m2aenet_core.pixels import to_uint8
 
 _READ_SHARE = 0.1

@@ -10,8 +10,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from m2aenet_core.data.draws import JpegDraw, NoiseDraw, ToneDraw
-from m2aenet_core.data.light import to_srgb
 from m2aenet_core.ops.jpeg import compress_as_jpeg
+from m2aenet_core.ops.light import to_srgb
 from m2aenet_core.ops.transfer import to_device
 
 # linear light of sRGB 0.5, and the slope of sRGB over light there

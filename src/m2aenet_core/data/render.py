@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 
 from m2aenet_core.data.layers import Layer, View, Window, average, find_views, union_of
-from m2aenet_core.data.light import to_linear, to_srgb
 from m2aenet_core.data.paths import Affine, Paths
+from m2aenet_core.ops.light import to_linear, to_srgb
 from m2aenet_core.ops.transfer import to_device
 
 # an object covers a pixel of the exposure where its mean alpha is above this; below, no eye and no 8-bit file shows it

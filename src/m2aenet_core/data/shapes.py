@@ -9,9 +9,9 @@ import torch
 from torch import Tensor
 
 from m2aenet_core.data.draws import LightDraw, ObjectDraw, ShapeDraw
-from m2aenet_core.data.light import levels_to_linear
 from m2aenet_core.data.optics import brighten_highlights, defocus
 from m2aenet_core.data.pixel_bank import PixelBank
+from m2aenet_core.ops.light import levels_to_linear
 from m2aenet_core.ops.resample import Kernel, axis_weights, resample, resample_levels
 from m2aenet_core.ops.transfer import to_device
 

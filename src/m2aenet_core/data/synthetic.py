@@ -18,13 +18,13 @@ from m2aenet_core.data.draw_sample import Pool, draw_sample
 from m2aenet_core.data.draws import Box, ObjectDraw, RigidPath, SampleDraw
 from m2aenet_core.data.folder import Pixels
 from m2aenet_core.data.layers import Layer
-from m2aenet_core.data.light import levels_to_linear, to_linear, to_srgb
 from m2aenet_core.data.optics import brighten_highlights, defocus_scenes
 from m2aenet_core.data.paths import Paths, turned
 from m2aenet_core.data.pixel_bank import PixelBank
 from m2aenet_core.data.render import Exposure, expose_light
 from m2aenet_core.data.sample import Batch
 from m2aenet_core.data.shapes import object_canvases
+from m2aenet_core.ops.light import levels_to_linear, to_linear, to_srgb
 from m2aenet_core.ops.resample import Kernel, axis_weights, resample_levels
 from m2aenet_core.ops.transfer import to_device
 from m2aenet_core.ops.turn import Turn

@@ -37,6 +37,8 @@ class EvaluateConfig(WholePhotosConfig):
     """float32, bfloat16 or float16."""
     ensemble: int | None = None
     """Of how many turned copies of a photo the mean is taken: 1, 2, 4 or 8; by default as many as the weights say."""
+    linear_light: bool = False
+    """Whether the photos' values add up as light does, as in means of a video's frames; if not, they are sRGB."""
     pairs: bool | None = None
     """Whether `data` holds pairs; otherwise blur is made on its photos. By default what it holds decides."""
     split: str = "test"

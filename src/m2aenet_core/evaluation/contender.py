@@ -96,6 +96,7 @@ class NetworkContender:
         """Load the weights, and run once so that no photo pays for what is done at first."""
         self.label = label
         self.deblurrer = Deblurrer(model, device=config.device, precision=config.precision, ensemble=config.ensemble)
+        self._linear_light = config.linear_light
         self.executions = _resolved(config.execution)
         self.weights_sha256 = self.deblurrer.weights_sha256
         network = self.deblurrer.model
@@ -113,7 +114,7 @@ class NetworkContender:
         self._baseline = held_bytes(self.deblurrer.device) - self._weights_bytes
         started = time.perf_counter()
         with watch_peak(self.deblurrer.device) as peak:
-            analysis = self.deblurrer.analyze(photo)
+            analysis = self.deblurrer.analyze(photo, linear_light=self._linear_light)
             # the probability of each pixel is a part of what is asked for
             probability = analysis.blur_probability
         seconds = time.perf_counter() - started

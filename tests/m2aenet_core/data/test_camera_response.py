@@ -8,8 +8,8 @@ from torch import Tensor
 
 from m2aenet_core.data.camera_response import Developed, develop
 from m2aenet_core.data.draws import JpegDraw, NoiseDraw, ToneDraw
-from m2aenet_core.data.light import to_linear, to_srgb
 from m2aenet_core.ops.jpeg import compress_as_jpeg
+from m2aenet_core.ops.light import to_linear, to_srgb
 
 QUIET = NoiseDraw(0.0, 0, None)
 PLAIN = ToneDraw((1.0, 1.0, 1.0), 1.0, 0.0, 1.0, 0.0, 1.0)

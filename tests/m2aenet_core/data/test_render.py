@@ -11,9 +11,9 @@ from torch import Tensor
 
 from m2aenet_core.data.draws import RigidPath
 from m2aenet_core.data.layers import View, Window
-from m2aenet_core.data.light import to_linear
 from m2aenet_core.data.paths import Paths
 from m2aenet_core.data.render import MASK_ALPHA, Exposure, MovingObjects, displacements, expose, expose_light
+from m2aenet_core.ops.light import to_linear
 
 SIDE = 64
 CENTRE = (31.5, 31.5)  # so that canvas and image pixels coincide

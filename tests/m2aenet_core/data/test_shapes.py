@@ -7,9 +7,9 @@ from torch import Tensor
 
 from m2aenet_core.data.draw_sample import draw_shape
 from m2aenet_core.data.draws import Box, HighlightDraw, LightDraw, ObjectDraw
-from m2aenet_core.data.light import to_linear
 from m2aenet_core.data.pixel_bank import PixelBank
 from m2aenet_core.data.shapes import object_canvases, shape_alphas
+from m2aenet_core.ops.light import to_linear
 from m2aenet_core.ops.turn import Turn
 
 CPU = torch.device("cpu")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -46,6 +47,16 @@ def test_a_contender_does_what_the_deblurrer_does(config: EvaluateConfig, photo:
         assert min(outcome.analyze_s, outcome.restore_s) > 0
     assert found.probability is not None
     assert np.array_equal(found.probability, expected.analysis.blur_probability)
+
+
+def test_a_contender_is_asked_as_the_settings_say(config: EvaluateConfig, photo: np.ndarray) -> None:
+    tiny = make_contenders(replace(config, ensemble=2, linear_light=True))[1]
+    parameters = make_contenders(config)[1].parameters
+    outcome = tiny.restore(tiny.analyze(photo), 0.4, "exact")
+    deblurrer = Deblurrer(config.model[1], device="cpu", ensemble=2)
+    expected = deblurrer(photo, 0.4, linear_light=True, execution="exact")
+    assert np.array_equal(outcome.restored, expected.restored)
+    assert tiny.parameters == parameters
 
 
 def test_a_nafnet_restores_everything_and_finds_nothing(

@@ -2,7 +2,7 @@
 
 import torch
 
-from m2aenet_core.data.light import levels_to_linear, to_linear, to_srgb
+from m2aenet_core.ops.light import levels_to_linear, to_linear, to_srgb
 
 
 def test_linear_light_and_srgb_are_inverse() -> None:
