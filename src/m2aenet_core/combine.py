@@ -73,6 +73,8 @@ def combine(config: CombineConfig) -> M2AENet:
 
 def _before_motion(network: M2AENet) -> tuple[str, ...]:
     """Give how the names of what the motion is found on begin."""
+    if network.decision_encoder is not None:
+        return ("decision_encoder.",)
     last = len(network.config.encoder_blocks) - 1
     return ("intro.", *(f"{kind}.{scale}." for kind in ("encoders", "downs") for scale in range(last)))
 

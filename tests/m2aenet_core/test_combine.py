@@ -62,6 +62,29 @@ def test_the_motion_is_that_of_the_one_and_all_else_that_of_the_other(config: Co
     torch.testing.assert_close(restored, rest.restore(shared, 0.5).image)
 
 
+def test_restoration_that_learned_from_the_first_convolution_on_joins_the_motion(
+    config: CombineConfig, randomise: Callable[[nn.Module], None]
+) -> None:
+    rest = M2AENet(replace(FORM, motion_encoder=1, decision_encoder=True))
+    randomise(rest)
+    motion = M2AENet(rest.config)
+    motion.load_state_dict(rest.state_dict())
+    with torch.no_grad():
+        for part in (*rest.learning_parts("restoration"), *motion.learning_parts("motion")):
+            for parameter in part.parameters():
+                parameter.add_(0.1 * torch.randn_like(parameter))
+    save_model(rest, config.model)
+    save_model(motion, config.motion)
+    both, blur = combine(config).eval(), torch.rand(1, 3, 64, 48)
+    with torch.no_grad():
+        found, shared, own = (network.eval().analyze(blur) for network in (both, rest, motion))
+        assert found.motion is not None
+        assert own.motion is not None
+        assert torch.equal(found.motion.field, own.motion.field)
+        restored = both.restore(found._replace(motion=shared.motion), 0.5).image
+        assert torch.equal(restored, rest.restore(shared, 0.5).image)
+
+
 def test_the_command_says_what_came_from_where(config: CombineConfig, capsys: pytest.CaptureFixture[str]) -> None:
     command = f"combine --model {config.model} --motion {config.motion} --out {config.out} --half true"
     assert main(command.split()) == 0

@@ -67,4 +67,5 @@ def _title(name: str) -> str:
         "mask_predictors": "mask and motion",
         "motion_analyzers": "mask and motion",
         "surroundings": "mask and motion",
+        "decision_encoder": "mask and motion",
     }.get(name, name)

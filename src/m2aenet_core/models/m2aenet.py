@@ -16,6 +16,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from m2aenet_core.errors import InputError
+from m2aenet_core.models.decision_encoder import DecisionEncoder
 from m2aenet_core.models.layers import Upsample, cell_at, downsample
 from m2aenet_core.models.m2aenet_config import M2AENetConfig
 from m2aenet_core.models.m2aenet_macs import MacCounter
@@ -105,6 +106,9 @@ class M2AENet(Network):
                 for scale in self._predicting(config.motion_encoder > 0)
             }
         )
+        self.decision_encoder = None
+        if config.decision_encoder:
+            self.decision_encoder = DecisionEncoder(config.width, config.encoder_blocks)
         self.deconvolution = None
         if config.deconvolution:
             self.deconvolution = TrajectoryDeconvolution(channels[:-1], config.deconvolution)
@@ -146,7 +150,9 @@ class M2AENet(Network):
                 tensor.zero_()
             if name.endswith("trajectory_conv.weight"):
                 tensor[..., tensor.shape[-2] // 2, tensor.shape[-1] // 2] = 1
-        network.load_state_dict(state | nafnet.state_dict())
+        state |= nafnet.state_dict()
+        own = "decision_encoder."
+        network.load_state_dict({name: state[name.removeprefix(own)] for name in state})
         return network.eval()
 
     def to_nafnet(self) -> NAFNet:
@@ -163,6 +169,8 @@ class M2AENet(Network):
         for key, view in views:
             assert isinstance(view, Surroundings | MotionEncoder)
             view.attend_locally(int(key))
+        if self.decision_encoder is not None:
+            self.decision_encoder.attend_locally()
         for key, predictor in self.mask_predictors.items():
             assert isinstance(predictor, MaskPredictor)
             predictor.cell = cell_at(int(key))
@@ -191,8 +199,8 @@ class M2AENet(Network):
         decisions or motion learn, `restored` is the input.
 
         In training mode the masks are drawn (eq. 2), with each sample's `draws` or with torch's random numbers; in
-        evaluation mode they are the probability against the threshold (eq. 3), by default the config's. Logits, masks
-        and displacements are those of each guided scale.
+        evaluation mode, and where the restoration alone learns, they are the probability against the threshold (eq. 3),
+        by default the config's. Logits, masks and displacements are those of each guided scale.
         """
         padding = corner_padding(blur.shape[-2], blur.shape[-1], self.size_multiple)
         image = padding.add(blur)
@@ -202,12 +210,17 @@ class M2AENet(Network):
         all_logits: list[Tensor] = []
         masks: list[Tensor] = []
         motions: list[Motion] = []
+        seen: tuple[Tensor, list[Tensor]] | None = None
 
         def guide(scale: int, features: Tensor) -> Guide:
-            logits, motion = self._look(scale, features, skips)
+            logits, motion = self._look(scale, features, skips) if seen is None else self._look(scale, *seen)
             mask = None
             if logits is not None:
-                mask = self._mask(logits, limit, draws)
+                if self.training and learn != "restoration":
+                    mask = sample_mask(logits, self.config.temperature, draws)
+                else:
+                    # masks that do not learn are those of inference
+                    mask = threshold_mask(logits, limit)
                 all_logits.append(logits)
                 masks.append(mask)
             if motion is not None:
@@ -215,7 +228,10 @@ class M2AENet(Network):
             decided = threshold_mask(logits, limit) if logits is not None and self.training else mask
             return self._guide(mask, motion)._replace(decided=decided)
 
-        if learn == "restoration":
+        if self.decision_encoder is not None:
+            with torch.set_grad_enabled(torch.is_grad_enabled() and learn != "restoration"):
+                seen = self.decision_encoder(image)
+        if learn == "restoration" and seen is None:
             with torch.no_grad():
                 features, skips = self._encode(image)
         else:
@@ -226,7 +242,7 @@ class M2AENet(Network):
     def _decisions(self, blur: Tensor, image: Tensor, padding: Padding, *, with_mask: bool) -> NetworkOutput:
         """Give logits, if wanted, and motion at the last encoder stage, without gradients before it."""
         with torch.no_grad():
-            features, skips = self._encode(image)
+            features, skips = self._see(image)
         logits, motion = self._look(len(skips), features, skips, with_mask=with_mask)
         return NetworkOutput(
             blur,
@@ -254,15 +270,12 @@ class M2AENet(Network):
                 raise InputError("motion learns alone where it has surroundings of its own; give motion_surroundings")
             return self._of_motion()
         following = [self.encoders[-1], self.downs[-1], self.middle, self.ups, self.decoders, self.ending]
+        if self.decision_encoder is not None:
+            following = [self.intro, self.encoders, self.downs, *following[2:]]
         return following if self.deconvolution is None else [self.deconvolution, *following]
 
     def _of_motion(self) -> list[nn.Module]:
         return [self.motion_encoders, self.motion_surroundings, self.motion_analyzers]
-
-    def _mask(self, logits: Tensor, threshold: float | Tensor, draws: Draws | None) -> Tensor:
-        if not self.training:
-            return threshold_mask(logits, threshold)
-        return sample_mask(logits, self.config.temperature, draws)
 
     def analyze(self, image: Tensor) -> Encoded:
         """Encode to the last encoder stage, predict blur and motion. Height and width: multiples of size_multiple.
@@ -272,9 +285,15 @@ class M2AENet(Network):
         """
         if self.decides_along:
             return self._analyze_along(image, self.intro(image))
-        features, skips = self._encode(image)
+        features, skips = self._see(image)
         logits, motion = self._look(len(skips), features, skips) if len(self.guided_scales) else (None, None)
+        if self.decision_encoder is not None:
+            return Encoded(image, logits, motion)
         return Encoded(image, logits, motion, tuple(skips), features)
+
+    def _see(self, image: Tensor) -> tuple[Tensor, list[Tensor]]:
+        """Give what decisions at the last encoder stage are taken on: its input, and the output of those before."""
+        return self._encode(image) if self.decision_encoder is None else self.decision_encoder(image)
 
     def _encode(self, image: Tensor) -> tuple[Tensor, list[Tensor]]:
         """Give the input of the last encoder stage, and the output of those before."""
@@ -347,7 +366,8 @@ class M2AENet(Network):
         if not self.has_motion:
             return logits, None
         if config.motion_encoder:
-            begins = self.downs[scale - 2](skips[scale - 2])
+            downs = self.downs if self.decision_encoder is None else self.decision_encoder.downs
+            begins = downs[scale - 2](skips[scale - 2])
             # where the stages before do not learn, what leads from them to here does not either
             seen = self.motion_encoders[key](begins if skips[scale - 2].requires_grad else begins.detach())
         elif has_own_view:

@@ -54,6 +54,9 @@ class M2AENetConfig:
     (the papers)."""
     motion_surroundings: int = 0
     """The same for the motion analyzer alone, which then learns without the masks; 0 where it shares theirs."""
+    decision_encoder: bool = False
+    """Give mask and motion an encoder of their own, so that all of what is restored can learn; without (the papers)
+    they are found in what is restored from."""
     motion_encoder: int = 0
     """Blocks of an encoder of the motion's own, which repeats the stage before the last for it and adds these at the
     last one's scale; 0 where the motion is found in what is restored from (the papers)."""
@@ -88,6 +91,8 @@ class M2AENetConfig:
             raise InputError("motion_encoder needs motion with motion_surroundings, at the fourth stage; set it to 0")
         if self.motion_encoder and len(self.encoder_blocks) < 3:
             raise InputError("motion_encoder repeats a stage that another one comes before; give three encoder_blocks")
+        if self.decision_encoder and (self.scales == "every" or not (self.use_mask or self.use_motion)):
+            raise InputError("decision_encoder needs a mask or motion, found at the fourth stage; give false")
         if self.motion_output == "path" and self.trajectory == "learnable":
             raise InputError("a learnable trajectory has no two ends; give motion_output ends, or another trajectory")
         if self.temperature <= 0 or not 0 <= self.threshold <= 1:

@@ -55,7 +55,9 @@ class MacCounter:
         if self.decides_along:
             # nothing is kept from the analysis
             total += edge_macs(config.width, pixels) + sum(self._look_macs(scale) for scale in range(stages))
-        for scale in range(0 if self.decides_along else stages - 1, stages):
+        if config.decision_encoder:
+            total += edge_macs(config.width, pixels)
+        for scale in range(0 if self.decides_along or config.decision_encoder else stages - 1, stages):
             total += self._encoder_macs(scale, pixels, by_scale.get(scale))
         total += deconvolution_macs(config, pixels)
         after = by_scale if self.decides_along else {}

@@ -22,7 +22,7 @@ KINDS: Mapping[NetworkKind, str] = {"m2aenet": "M2AENet", "nafnet": "NAFNet", "l
 
 _RELEASED_SUFFIXES = {".pth", ".pt", ".ckpt"}
 # parts that begin as the identity, so that weights without them go on with them
-_NEW_PARTS = ("surroundings.", "motion_surroundings.", "motion_encoders.", "deconvolution.")
+_NEW_PARTS = ("surroundings.", "motion_surroundings.", "motion_encoders.", "decision_encoder.", "deconvolution.")
 _WEIGHTS_OF_A_RUN = ("best.safetensors", "final.safetensors", "last.safetensors")
 
 
@@ -78,8 +78,8 @@ def with_first_weights(config: TrainConfig) -> Network:
 def _with_new_parts(network: Network, start: Network, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """Give the weights of a network with those parts that it did not have, as they are in another one.
 
-    Surroundings and an encoder of the motion alone begin as those that it shared. An analyzer whose output means
-    something else begins anew.
+    Surroundings and encoders of the decisions or the motion alone begin as those that they shared. An analyzer whose
+    output means something else begins anew.
     """
     fresh = network.state_dict()
     new = {name: value for name, value in fresh.items() if name.startswith(_NEW_PARTS)}
@@ -96,6 +96,8 @@ def _with_new_parts(network: Network, start: Network, state: Mapping[str, Tensor
 def _shared_before(name: str) -> str:
     """Give what a weight of the motion alone is called where motion is found in what it shares."""
     parts = name.split(".")
+    if parts[0] == "decision_encoder":
+        return name.removeprefix("decision_encoder.")
     if parts[0] != "motion_encoders":
         return name.removeprefix("motion_")
     kind = {"stage": "encoders", "down": "downs"}.get(parts[2])

@@ -27,6 +27,7 @@ FORMS = {
     "deconvolution": M2AENetConfig(
         4, (1, 1, 1, 2), 1, (1, 1, 1, 1), motion_surroundings=1, motion_encoder=1, motion_output="path", deconvolution=2
     ),
+    "decisions' own encoder": M2AENetConfig(4, (1, 1, 1, 2), 1, (1, 1, 1, 1), decision_encoder=True),
     "every scale": M2AENetConfig(4, (1, 1), 1, (1, 1), scales="every"),
     "no mask": M2AENetConfig(4, (1, 1, 1, 2), 1, (1, 1, 1, 1), use_mask=False),
     "no motion": M2AENetConfig(4, (1, 1, 1, 2), 1, (1, 1, 1, 1), use_motion=False),

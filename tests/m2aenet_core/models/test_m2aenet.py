@@ -43,6 +43,15 @@ FORMS = {
     "motion's own encoder": M2AENetConfig(
         motion_encoder=2, motion_surroundings=1, motion_output="path", attention="local", **SIZE
     ),
+    "decisions' own encoder": M2AENetConfig(
+        decision_encoder=True,
+        motion_encoder=1,
+        motion_surroundings=1,
+        motion_output="path",
+        deconvolution=2,
+        attention="local",
+        **SIZE,
+    ),
     "deconvolution without mask": M2AENetConfig(deconvolution=1, use_mask=False, **SIZE),
 }
 forms = pytest.mark.parametrize("config", FORMS.values(), ids=FORMS.keys())
@@ -404,7 +413,7 @@ def test_surroundings_begin_as_nothing_and_then_reach_far() -> None:
     assert difference[:5].max() == 0
 
 
-@pytest.mark.parametrize("form", ["surroundings", "deconvolution", "motion's own encoder"])
+@pytest.mark.parametrize("form", ["surroundings", "deconvolution", "motion's own encoder", "decisions' own encoder"])
 @pytest.mark.parametrize("learn", ["decisions", "motion", "restoration"])
 def test_a_part_learns_without_the_rest(learn: Learning, form: str, randomise: Callable[[nn.Module], None]) -> None:
     network, batch = M2AENet(FORMS[form]).train(), made_batch()
@@ -426,14 +435,38 @@ def test_a_part_learns_without_the_rest(learn: Learning, form: str, randomise: C
             assert (parameter.grad is not None) == (id(parameter) in learning), name
 
 
-@pytest.mark.parametrize("form", ["surroundings", "deconvolution", "motion's own encoder"])
+@pytest.mark.parametrize("form", ["surroundings", "deconvolution", "motion's own encoder", "decisions' own encoder"])
 def test_both_parts_are_all_but_the_first_stages(form: str) -> None:
     network = M2AENet(FORMS[form])
     parts = [network.learning_parts(learn) for learn in ("decisions", "restoration")]
     first, second = ({id(parameter) for each in some for parameter in each.parameters()} for some in parts)
     assert not first & second
     rest = {name.split(".")[0] for name, each in network.named_parameters() if id(each) not in first | second}
-    assert rest == {"intro", "encoders", "downs"}
+    assert rest == ({"decision_encoder"} if network.config.decision_encoder else {"intro", "encoders", "downs"})
+
+
+def test_what_is_restored_learns_without_moving_the_decisions(randomise: Callable[[nn.Module], None]) -> None:
+    network, blur = random_network(FORMS["decisions' own encoder"], randomise), torch.rand(1, 3, 64, 80)
+    with torch.no_grad():
+        before, restored = network.analyze(blur), network(blur).restored
+        for part in network.learning_parts("restoration"):
+            for parameter in part.parameters():
+                parameter.add_(0.1 * torch.randn_like(parameter))
+        after = network.analyze(blur)
+        assert not torch.allclose(network(blur).restored, restored, atol=1e-3)
+    assert before.motion is not None
+    assert after.motion is not None
+    assert torch.equal(after.motion.field, before.motion.field)
+    assert torch.equal(after.blur_logits, before.blur_logits)
+
+
+def test_masks_are_those_of_inference_while_the_restoration_alone_learns(
+    randomise: Callable[[nn.Module], None],
+) -> None:
+    network, blur = random_network(FORMS["deconvolution"], randomise).train(), torch.rand(2, 3, 64, 80)
+    drawn, decided = network(blur), network(blur, learn="restoration")
+    assert torch.equal(decided.masks[0], threshold_mask(decided.blur_logits[0], network.config.threshold))
+    assert not torch.equal(drawn.masks[0], decided.masks[0])
 
 
 @pytest.mark.parametrize("part", ["motion_surroundings", "motion_encoders"])
@@ -468,6 +501,8 @@ def test_a_deconvolution_is_shown_what_the_decision_takes_in_alone(randomise: Ca
     [
         {"deconvolution": -1},
         {"motion_surroundings": -1},
+        {"decision_encoder": True, "scales": "every"},
+        {"decision_encoder": True, "use_mask": False, "use_motion": False},
         {"motion_encoder": -1, "motion_surroundings": 1},
         {"motion_encoder": 1},
         {"motion_encoder": 1, "motion_surroundings": 1, "use_motion": False},

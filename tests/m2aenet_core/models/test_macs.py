@@ -29,6 +29,9 @@ FORMS = {
     "every scale, surroundings": M2AENetConfig.every_scale(surroundings=1, **SIZE),
     "deconvolution": M2AENetConfig(deconvolution=3, motion_surroundings=1, **SIZE),
     "motion's own encoder": M2AENetConfig(motion_encoder=2, motion_surroundings=1, **SIZE),
+    "decisions' own encoder": M2AENetConfig(
+        decision_encoder=True, motion_encoder=1, motion_surroundings=1, surroundings=1, **SIZE
+    ),
     "neither": M2AENetConfig(use_mask=False, use_motion=False, **SIZE),
 }
 forms = pytest.mark.parametrize("config", FORMS.values(), ids=FORMS.keys())

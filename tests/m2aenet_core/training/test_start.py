@@ -177,6 +177,10 @@ def test_motion_takes_the_surroundings_along_that_it_shared(
     # an encoder of its own begins as the stage that it repeats
     begun = first_network(replace(start, model=replace(apart, motion_encoder=2))).eval()
     torch.testing.assert_close(begun(blur).displacements[0].field, before.displacements[0].field)
+    # so does an encoder of the decisions
+    begun = first_network(replace(start, model=replace(apart, motion_encoder=2, decision_encoder=True))).eval()
+    torch.testing.assert_close(begun(blur).displacements[0].field, before.displacements[0].field)
+    torch.testing.assert_close(begun(blur).restored, before.restored)
     # an output that means something else cannot be gone on with
     renewed = first_network(replace(start, model=replace(apart, motion_output="path"))).eval()
     assert not torch.allclose(renewed.motion_analyzers["3"].conv.weight, shared.motion_analyzers["3"].conv.weight)
