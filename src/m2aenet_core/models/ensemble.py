@@ -101,7 +101,7 @@ class SelfEnsemble(Network):
         return Encoded(
             _laid_out(turn.of(encoded.image)),
             None if logits is None else turn.of(logits),
-            None if motion is None else _one_direction(motion.map(turn.of_vectors)),
+            None if motion is None else _one_direction(motion.map(turn.of_vectors), turn),
             tuple(kept[:-1]),
             kept[-1] if kept else None,
         )
@@ -138,7 +138,7 @@ def _back(encoded: Encoded, turn: Turn) -> Encoded:
     turned = encoded.map(turn.back)
     if encoded.motion is None:
         return turned
-    return turned._replace(motion=_one_direction(encoded.motion.map(turn.back_vectors)))
+    return turned._replace(motion=_one_direction(encoded.motion.map(turn.back_vectors), turn))
 
 
 def _mean_motion(motions: Sequence[Motion]) -> Motion:
@@ -149,9 +149,9 @@ def _mean_motion(motions: Sequence[Motion]) -> Motion:
     return motions[0].map(lambda _: ends_of_path(torch.stack(paths).mean(dim=0)))
 
 
-def _one_direction(motion: Motion) -> Motion:
+def _one_direction(motion: Motion, turn: Turn) -> Motion:
     """Give a motion that was turned with time running as the network takes it to run, where it cannot tell."""
-    if motion.tells_time:
+    if motion.tells_time or turn == _TURNS[0]:
         return motion
     return motion.map(lambda _: ends_of_path(path_of_ends(motion.start, motion.end)))
 
