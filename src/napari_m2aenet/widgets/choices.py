@@ -11,7 +11,7 @@ from napari_m2aenet.models import Choice
 from napari_m2aenet.settings import DEVICE, MODEL, Setting
 
 AUTOMATIC = Choice(DEVICE.default, "Automatic")
-DEFAULT_WEIGHTS = Choice(MODEL.default, "Default weights")
+DEFAULT_WEIGHTS = Choice(MODEL.default, "Default")
 CHOOSE_FILE = "choose file…"
 
 
