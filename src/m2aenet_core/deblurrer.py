@@ -70,17 +70,13 @@ class Deblurrer:
             self.model_name, network = str(model), load_model(model)
             self.weights_sha256 = sha256(path)
         network = as_ensemble(network, ensemble)
+        self.ensemble = len(network.turns) if isinstance(network, SelfEnsemble) else 1
         self._runner = Runner(network, device_of_it, precision)
 
     @property
     def model(self) -> Network:
         """The network, on the device."""
         return self._runner.network
-
-    @property
-    def ensemble(self) -> int:
-        """Of how many turned copies of a photo the mean is taken."""
-        return len(self.model.turns) if isinstance(self.model, SelfEnsemble) else 1
 
     @property
     def device(self) -> torch.device:

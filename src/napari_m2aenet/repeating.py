@@ -84,6 +84,8 @@ class Repeat:
             reasons.append(f"its threshold {settings['threshold']:g} has more digits than ε here")
         if settings["execution"] != "adaptive" or settings["precision"] != "float32":
             reasons.append(f"it was made with {settings['execution']} execution in {settings['precision']}")
+        if settings.get("linear_light"):
+            reasons.append("its values were taken for light, which the window does not do")
         if settings["tile_px"] is not None:
             reasons.append(f"it was made in tiles of {settings['tile_px']} px")
         why = "; ".join(reasons) or f"it was made on {settings['device']} with torch {self._torch()}"
