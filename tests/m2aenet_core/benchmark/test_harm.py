@@ -64,7 +64,9 @@ def test_every_picture_is_counted_as_the_deblurrer_sees_it(
             each = told[picture.kind, picture.name, threshold]
             assert each["called_blurred"] == pytest.approx(result.density)
             error = ((result.restored.astype(float) - picture.pixels) ** 2).mean()
-            assert each["to_input"] == pytest.approx(min(80, 10 * math.log10(255**2 / error)) if error else 80)
+            expected = min(80, 10 * math.log10(255**2 / error)) if error else 80
+            # regions that a second threshold shares with the first are taken over, so a pixel may round the other way
+            assert each["to_input"] == pytest.approx(expected, abs=0.01)
     rows = {(row["kind"], row["threshold"]): row for row in found["measurements"]}
     assert {kind for kind, _ in rows} == {*KINDS, ALL}
     assert (rows["sharp", 0.5]["images"], rows[ALL, 0.5]["images"], rows[MOVING, 0.5]["images"]) == (2, 6, 2)
