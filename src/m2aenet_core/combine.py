@@ -16,6 +16,7 @@ import torch
 
 from m2aenet_core.checkpoint import load_model, save_model
 from m2aenet_core.errors import InputError
+from m2aenet_core.models.learning import learning_parts
 from m2aenet_core.models.m2aenet import M2AENet
 from m2aenet_core.options import parse_options
 
@@ -54,7 +55,7 @@ def combine(config: CombineConfig) -> M2AENet:
         raise InputError(
             f"{config.model} and {config.motion} differ in {', '.join(differing)}; they cannot be combined"
         )
-    of_motion = {id(each) for part in motion.learning_parts("motion") for each in part.parameters()}
+    of_motion = {id(each) for part in learning_parts(motion, "motion") for each in part.parameters()}
     taken = {name for name, each in motion.named_parameters() if id(each) in of_motion}
     state, others = motion.state_dict(), rest.state_dict()
     for name in state.keys() - taken:

@@ -12,6 +12,7 @@ from m2aenet_core.checkpoint import load_model, save_model
 from m2aenet_core.cli import main
 from m2aenet_core.combine import CombineConfig, combine
 from m2aenet_core.errors import InputError
+from m2aenet_core.models.learning import learning_parts
 from m2aenet_core.models.m2aenet import M2AENet, M2AENetConfig
 from m2aenet_core.models.nafnet import NAFNet
 
@@ -31,9 +32,9 @@ def config(tmp_path: Path, randomise: Callable[[nn.Module], None]) -> CombineCon
     rest, motion = M2AENet(FORM), M2AENet(replace(FORM, motion_encoder=1))
     randomise(rest)
     motion.load_state_dict(motion.state_dict() | rest.state_dict())
-    for part in rest.learning_parts("restoration"):
+    for part in learning_parts(rest, "restoration"):
         randomise(part)
-    for part in motion.learning_parts("motion"):
+    for part in learning_parts(motion, "motion"):
         randomise(part)
     save_model(rest, tmp_path / "rest.safetensors")
     save_model(motion, tmp_path / "motion.safetensors", half=True)
@@ -70,7 +71,7 @@ def test_restoration_that_learned_from_the_first_convolution_on_joins_the_motion
     motion = M2AENet(rest.config)
     motion.load_state_dict(rest.state_dict())
     with torch.no_grad():
-        for part in (*rest.learning_parts("restoration"), *motion.learning_parts("motion")):
+        for part in (*learning_parts(rest, "restoration"), *learning_parts(motion, "motion")):
             for parameter in part.parameters():
                 parameter.add_(0.1 * torch.randn_like(parameter))
     save_model(rest, config.model)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from torch import Tensor, nn
 
 from m2aenet_core.models.layers import attend_locally, downsample
-from m2aenet_core.models.nafnet import nafblocks
+from m2aenet_core.models.nafnet import nafblocks, walk_down
 
 
 class DecisionEncoder(nn.Module):
@@ -33,9 +33,4 @@ class DecisionEncoder(nn.Module):
 
     def forward(self, image: Tensor) -> tuple[Tensor, list[Tensor]]:
         """Give the input of the last stage, (B, width * 2^n, H / 2^n, W / 2^n), and the output of those before."""
-        features, skips = self.intro(image), []
-        for encoder, down in zip(self.encoders, self.downs, strict=True):
-            features = encoder(features)
-            skips.append(features)
-            features = down(features)
-        return features, skips
+        return walk_down(self.intro(image), self.encoders, self.downs)

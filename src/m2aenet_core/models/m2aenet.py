@@ -9,15 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import Literal
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from m2aenet_core.errors import InputError
 from m2aenet_core.models.decision_encoder import DecisionEncoder
 from m2aenet_core.models.layers import Upsample, cell_at, downsample
+from m2aenet_core.models.learning import Learning
 from m2aenet_core.models.m2aenet_config import M2AENetConfig
 from m2aenet_core.models.m2aenet_macs import MacCounter
 from m2aenet_core.models.m2as_block import Guide, M2ASStage
@@ -29,7 +28,14 @@ from m2aenet_core.models.mask_predictor import (
 )
 from m2aenet_core.models.motion_analyzer import MotionAnalyzer
 from m2aenet_core.models.motion_encoder import MotionEncoder
-from m2aenet_core.models.nafnet import FUSED_LIVE_VALUES, LIVE_VALUES, NAFNet, attend_locally_at_scales, nafblocks
+from m2aenet_core.models.nafnet import (
+    FUSED_LIVE_VALUES,
+    LIVE_VALUES,
+    NAFNet,
+    attend_locally_at_scales,
+    nafblocks,
+    walk_down,
+)
 from m2aenet_core.models.network import Decision, Encoded, Network, NetworkOutput, Restored
 from m2aenet_core.models.surroundings import Surroundings
 from m2aenet_core.models.trajectory import Motion
@@ -40,10 +46,7 @@ from m2aenet_core.ops.padding import Padding, corner_padding
 from m2aenet_core.ops.resize import resize_image, shrink_mask
 from m2aenet_core.ops.sparse import kept_pixels, pruning_pays
 
-__all__ = ["Learning", "M2AENet", "M2AENetConfig"]
-
-Learning = Literal["all", "decisions", "motion", "restoration"]
-"""What of a network learns: everything, where blur is and how it moved, how it moved, or what is made of that."""
+__all__ = ["M2AENet", "M2AENetConfig"]
 
 
 class M2AENet(Network):
@@ -252,31 +255,6 @@ class M2AENet(Network):
             padding=padding,
         )
 
-    def learning_parts(self, learn: Learning) -> list[nn.Module]:
-        """Give what learns: everything; mask predictor, motion analyzer and their surroundings; the motion analyzer
-        and its own surroundings; or what follows them.
-
-        Raises InputError for a network that decides nothing, or at every scale, where the two cannot be told apart, and
-        for motion that has no surroundings of its own.
-        """
-        if learn == "all":
-            return [self]
-        if self.decides_along or not len(self.guided_scales):
-            raise InputError("this network takes no decisions before it restores; choose scales: fourth, with a mask")
-        if learn == "decisions":
-            return [self.surroundings, self.mask_predictors, *self._of_motion()]
-        if learn == "motion":
-            if not len(self.motion_surroundings):
-                raise InputError("motion learns alone where it has surroundings of its own; give motion_surroundings")
-            return self._of_motion()
-        following = [self.encoders[-1], self.downs[-1], self.middle, self.ups, self.decoders, self.ending]
-        if self.decision_encoder is not None:
-            following = [self.intro, self.encoders, self.downs, *following[2:]]
-        return following if self.deconvolution is None else [self.deconvolution, *following]
-
-    def _of_motion(self) -> list[nn.Module]:
-        return [self.motion_encoders, self.motion_surroundings, self.motion_analyzers]
-
     def analyze(self, image: Tensor) -> Encoded:
         """Encode to the last encoder stage, predict blur and motion. Height and width: multiples of size_multiple.
 
@@ -297,12 +275,7 @@ class M2AENet(Network):
 
     def _encode(self, image: Tensor) -> tuple[Tensor, list[Tensor]]:
         """Give the input of the last encoder stage, and the output of those before."""
-        features, skips = self.intro(image), []
-        for encoder, down in zip(self.encoders[:-1], self.downs, strict=False):
-            features = encoder(features)
-            skips.append(features)
-            features = down(features)
-        return features, skips
+        return walk_down(self.intro(image), self.encoders[:-1], self.downs[:-1])
 
     def _analyze_along(self, image: Tensor, features: Tensor) -> Encoded:
         probabilities, motion = [], None

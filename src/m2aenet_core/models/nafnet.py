@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -100,6 +100,18 @@ def nafblocks(channels: int, count: int) -> nn.Sequential:
     return nn.Sequential(*(NAFBlock(channels) for _ in range(count)))
 
 
+def walk_down(
+    features: Tensor, encoders: Iterable[nn.Module], downs: Iterable[nn.Module]
+) -> tuple[Tensor, list[Tensor]]:
+    """Go through encoder stages; give the input of the stage that follows, and the output of each of them."""
+    skips = []
+    for encoder, down in zip(encoders, downs, strict=True):
+        features = encoder(features)
+        skips.append(features)
+        features = down(features)
+    return features, skips
+
+
 def attend_locally_at_scales(encoders: nn.ModuleList, middle: nn.Module, decoders: nn.ModuleList) -> None:
     """Let all blocks of a network take the means of their attention over the surroundings of each place."""
     for scale, stage in enumerate((*encoders, middle)):
@@ -187,12 +199,7 @@ class NAFNet(Network):
         return self._restored(padded)[..., :height, :width]
 
     def _restored(self, image: Tensor) -> Tensor:
-        features = self.intro(image)
-        skips = []
-        for encoder, down in zip(self.encoders, self.downs, strict=True):
-            features = encoder(features)
-            skips.append(features)
-            features = down(features)
+        features, skips = walk_down(self.intro(image), self.encoders, self.downs)
         features = self.middle(features)
         for up, decoder, skip in zip(self.ups, self.decoders, reversed(skips), strict=True):
             features = decoder(up(features).add_(skip))

@@ -13,8 +13,9 @@ import yaml
 from m2aenet_core.data.synthetic import MadeBlurConfig
 from m2aenet_core.errors import InputError
 from m2aenet_core.losses import LossConfig
+from m2aenet_core.models.learning import Learning
 from m2aenet_core.models.lmdvit import LMDViTConfig
-from m2aenet_core.models.m2aenet import Learning, M2AENetConfig
+from m2aenet_core.models.m2aenet import M2AENetConfig
 from m2aenet_core.models.nafnet import NAFNetConfig
 from m2aenet_core.options import to_yaml
 

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from m2aenet_core.checkpoint import NETWORKS, load_model
 from m2aenet_core.errors import InputError
+from m2aenet_core.models.learning import learning_parts
 from m2aenet_core.models.m2aenet import M2AENet
 from m2aenet_core.models.nafnet import NAFNet
 from m2aenet_core.models.network import Network
@@ -40,7 +41,7 @@ def first_network(config: TrainConfig) -> Network:
     network = with_first_weights(config)
     if config.learn != "all":
         assert isinstance(network, M2AENet)
-        parts = network.learning_parts(config.learn)
+        parts = learning_parts(network, config.learn)
         network.requires_grad_(False)
         for part in parts:
             part.requires_grad_(True)

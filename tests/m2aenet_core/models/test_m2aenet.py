@@ -12,7 +12,8 @@ from m2aenet_core.data.sample import Batch
 from m2aenet_core.errors import InputError
 from m2aenet_core.losses import LossConfig, compute_losses
 from m2aenet_core.models.layers import ChannelAttention
-from m2aenet_core.models.m2aenet import Learning, M2AENet, M2AENetConfig
+from m2aenet_core.models.learning import Learning, learning_parts
+from m2aenet_core.models.m2aenet import M2AENet, M2AENetConfig
 from m2aenet_core.models.mask_predictor import MaskPredictor, blur_probability, threshold_mask
 from m2aenet_core.models.nafnet import NAFNet
 
@@ -419,7 +420,7 @@ def test_a_part_learns_without_the_rest(learn: Learning, form: str, randomise: C
     network, batch = M2AENet(FORMS[form]).train(), made_batch()
     if learn == "motion" and form == "surroundings":
         with pytest.raises(InputError, match="give motion_surroundings"):
-            network.learning_parts(learn)
+            learning_parts(network, learn)
         return
     randomise(network)
     output = network(batch.blur, learn=learn)
@@ -427,7 +428,7 @@ def test_a_part_learns_without_the_rest(learn: Learning, form: str, randomise: C
     assert bool(output.blur_logits) == (learn != "motion")
     terms = compute_losses(output, batch, LossConfig(displacement=0.1, path=0.1))
     torch.stack(list(terms.values())).sum().backward()
-    learning = {id(parameter) for part in network.learning_parts(learn) for parameter in part.parameters()}
+    learning = {id(parameter) for part in learning_parts(network, learn) for parameter in part.parameters()}
     assert learning
     for name, parameter in network.named_parameters():
         decides = ("surroundings", "motion_", "mask_predictors")
@@ -438,7 +439,7 @@ def test_a_part_learns_without_the_rest(learn: Learning, form: str, randomise: C
 @pytest.mark.parametrize("form", ["surroundings", "deconvolution", "motion's own encoder", "decisions' own encoder"])
 def test_both_parts_are_all_but_the_first_stages(form: str) -> None:
     network = M2AENet(FORMS[form])
-    parts = [network.learning_parts(learn) for learn in ("decisions", "restoration")]
+    parts = [learning_parts(network, learn) for learn in ("decisions", "restoration")]
     first, second = ({id(parameter) for each in some for parameter in each.parameters()} for some in parts)
     assert not first & second
     rest = {name.split(".")[0] for name, each in network.named_parameters() if id(each) not in first | second}
@@ -449,7 +450,7 @@ def test_what_is_restored_learns_without_moving_the_decisions(randomise: Callabl
     network, blur = random_network(FORMS["decisions' own encoder"], randomise), torch.rand(1, 3, 64, 80)
     with torch.no_grad():
         before, restored = network.analyze(blur), network(blur).restored
-        for part in network.learning_parts("restoration"):
+        for part in learning_parts(network, "restoration"):
             for parameter in part.parameters():
                 parameter.add_(0.1 * torch.randn_like(parameter))
         after = network.analyze(blur)
@@ -520,4 +521,4 @@ def test_forms_that_do_not_fit_together_get_a_sentence(changes: dict[str, Any]) 
 
 def test_decisions_on_the_way_cannot_learn_apart() -> None:
     with pytest.raises(InputError, match="takes no decisions before it restores"):
-        M2AENet(FORMS["every scale"]).learning_parts("restoration")
+        learning_parts(M2AENet(FORMS["every scale"]), "restoration")
