@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import io
+import signal
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
@@ -105,6 +106,8 @@ def main(arguments: list[str] | None = None) -> int:
     for tab in options.tabs:
         if tab not in PICTURES:
             parser.error(f"there is no picture of {tab}; choose from {', '.join(PICTURES)}")
+    # as Ctrl-C does: what was begun is ended before the script is
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         for tab in options.tabs or PICTURES:
             path = options.output / f"plugin_{tab}.jpg"
@@ -113,6 +116,9 @@ def main(arguments: list[str] | None = None) -> int:
     except InputError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
+    except KeyboardInterrupt:
+        print("stopped; pictures that were written stay", file=sys.stderr)
+        return 130
     return 0
 
 
@@ -199,7 +205,8 @@ def train() -> np.ndarray:
         order.more.setText(TRAINING)
         panel.preview_always.click()
         panel.start_button.click()
-        wait_for("the training", panel.start_button.isEnabled)
+        with ended_before_its_folder_goes(panel):
+            wait_for("the training", panel.start_button.isEnabled)
         if panel.run is None or panel.run.state is not RunState.FINISHED:
             raise InputError(f"no picture of the window was taken: {panel.status.text()}")
         panel.preview_button.click()
@@ -216,6 +223,18 @@ PICTURES: dict[str, Callable[[], np.ndarray]] = {
     "train": train,
     "batch": batch,
 }
+
+
+@contextlib.contextmanager
+def ended_before_its_folder_goes(panel: TrainPanel) -> Iterator[None]:
+    """A training run outlives its window: where the block fails while it runs, it is stopped, and waited for."""
+    try:
+        yield
+    finally:
+        process = None if panel.run is None else panel.run.process
+        if process is not None and process.is_running:
+            process.stop()
+            wait(lambda: not process.is_running, TIMEOUT_S)
 
 
 @contextlib.contextmanager
