@@ -29,7 +29,9 @@ from m2aenet_core.models.network import Network
 from m2aenet_core.published import PUBLISHED, read_published
 
 WEIGHTS_FOLDER = Path(__file__).parent / "weights"
+# what "default" means where nothing is said of the device, and on devices that are quick enough for more
 DEFAULT_MODEL = "small"
+_DEFAULT_ON = {"cuda": "full"}
 
 # kind in a weights file: how a network of that kind is made from its config, and the config
 NETWORKS: Mapping[str, tuple[Callable[[Any], Network], type[Any]]] = {
@@ -52,8 +54,17 @@ def released(name: str | Path) -> tuple[str, Path] | None:
     return (kind, Path(path)) if colon and kind in PUBLISHED else None
 
 
+def model_name(name_or_path: str | Path, device_type: str = "cpu") -> str:
+    """Give a name or path as it is, and for "default" the name of the embedded weights it means on a kind of device."""
+    if str(name_or_path) != "default":
+        return str(name_or_path)
+    name = _DEFAULT_ON.get(device_type, DEFAULT_MODEL)
+    # a source tree may lack the larger ones
+    return name if name in embedded_weights() else DEFAULT_MODEL
+
+
 def weights_path(name_or_path: str | Path) -> Path:
-    """Give the file of embedded weights ("default", "small"), of a released checkpoint, or of a path.
+    """Give the file of embedded weights ("default", "small", "full"), of a released checkpoint, or of a path.
 
     Raises InputError for an unknown name and a file that is not there.
     """
@@ -63,7 +74,7 @@ def weights_path(name_or_path: str | Path) -> Path:
             raise InputError(f"there is no file {path}; give the checkpoint that the authors of {kind} released")
         return path
     embedded = embedded_weights()
-    name = DEFAULT_MODEL if str(name_or_path) == "default" else str(name_or_path)
+    name = model_name(name_or_path)
     if name in embedded:
         return embedded[name]
     path = Path(name_or_path)

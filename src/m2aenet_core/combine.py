@@ -20,6 +20,8 @@ from m2aenet_core.models.learning import learning_parts
 from m2aenet_core.models.m2aenet import M2AENet
 from m2aenet_core.options import parse_options
 
+# what a network is used with, and does not learn
+_AS_USED = frozenset({"threshold", "ensemble", "temperature"})
 # both may have been stored as float16 in between
 _ROUNDING = 2e-3
 
@@ -49,6 +51,7 @@ def combine(config: CombineConfig) -> M2AENet:
         field.name
         for field in dataclasses.fields(rest.config)
         if not field.name.startswith("motion_")
+        and field.name not in _AS_USED
         and getattr(rest.config, field.name) != getattr(motion.config, field.name)
     ]
     if differing:
@@ -68,6 +71,7 @@ def combine(config: CombineConfig) -> M2AENet:
             )
         state[name] = others[name]
     motion.load_state_dict(state)
+    motion.config = dataclasses.replace(motion.config, **{name: getattr(rest.config, name) for name in _AS_USED})
     save_model(motion, config.out, {}, half=config.half)
     return motion
 

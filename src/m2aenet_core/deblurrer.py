@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from m2aenet_core.analysis import Analysis, DeblurResult
-from m2aenet_core.checkpoint import load_model, sha256, weights_path
+from m2aenet_core.checkpoint import load_model, model_name, sha256, weights_path
 from m2aenet_core.device import resolve_device
 from m2aenet_core.errors import InputError
 from m2aenet_core.models.ensemble import SelfEnsemble, as_ensemble
@@ -36,12 +36,12 @@ PRECISIONS = ("auto", "float32", "bfloat16", "float16")
 class Deblurrer:
     """A network on a device, ready for photos of any size.
 
-    model: embedded weights ("default", "small"), a .safetensors path or a network. device: "auto", "cpu", "mps",
-    "cuda", "cuda:N". precision: "float32" ("auto"), "bfloat16" or "float16". execution: "exact" (the whole frame,
-    pixels pruned inside the blocks), "adaptive" (only regions that hold blur; "auto"), "dense" (multiplied by the
-    mask). tile_px: largest side of a tile; by default as large as half of the free memory allows. ensemble: of how many
-    turned copies of a photo the mean is taken, 1, 2, 4 or 8, for as many times the work; by default what the weights
-    say, which is 2 for "small".
+    model: embedded weights ("small", "full", or "default", which is "full" on an NVIDIA GPU and "small" elsewhere), a
+    .safetensors path or a network. device: "auto", "cpu", "mps", "cuda", "cuda:N". precision: "float32" ("auto"),
+    "bfloat16" or "float16". execution: "exact" (the whole frame, pixels pruned inside the blocks), "adaptive" (only
+    regions that hold blur; "auto"), "dense" (multiplied by the mask). tile_px: largest side of a tile; by default as
+    large as half of the free memory allows. ensemble: of how many turned copies of a photo the mean is taken, 1, 2, 4
+    or 8, for as many times the work; by default what the weights say, which is 2 for the embedded ones.
 
     Raises InputError for unknown names, devices and files that are no weights.
     """
@@ -66,9 +66,9 @@ class Deblurrer:
                 raise InputError(f"a {type(model).__name__} is none of our networks; give M2AENet, LMDViT or NAFNet")
             self.model_name, network = type(model).__name__, model
         else:
-            path = weights_path(model)
-            self.model_name, network = str(model), load_model(model)
-            self.weights_sha256 = sha256(path)
+            self.model_name = model_name(model, device_of_it.type)
+            network = load_model(self.model_name)
+            self.weights_sha256 = sha256(weights_path(self.model_name))
         network = as_ensemble(network, ensemble)
         self.ensemble = len(network.turns) if isinstance(network, SelfEnsemble) else 1
         self._runner = Runner(network, device_of_it, precision)

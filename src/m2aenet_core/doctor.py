@@ -138,7 +138,7 @@ def examine(
     """
     import torch
 
-    from m2aenet_core.checkpoint import DEFAULT_MODEL, embedded_weights
+    from m2aenet_core.checkpoint import embedded_weights
     from m2aenet_core.device import available_devices
 
     facts, hardware = torch_facts(), find_hardware()
@@ -154,12 +154,21 @@ def examine(
         hardware=hardware,
         devices=tuple(f"{found.name}: {found.label}" for found in available_devices()),
         weights=tuple(
-            f"{name}{' (default)' if name == DEFAULT_MODEL else ''}, {path.stat().st_size / 2**20:.1f} MB"
+            f"{name}{_default_on(name)}, {path.stat().st_size / 2**20:.1f} MB"
             for name, path in embedded_weights().items()
         ),
         estimate=estimate,
         advice=tuple(advise(hardware, facts, bindings)),
     )
+
+
+def _default_on(name: str) -> str:
+    """Say where weights are the default ones."""
+    from m2aenet_core.checkpoint import model_name
+
+    kinds = {"cuda": "NVIDIA GPUs", "mps": "Apple GPUs", "cpu": "CPUs"}
+    where = [kind for device, kind in kinds.items() if model_name("default", device) == name]
+    return f" (default on {' and '.join(where)})" if where else ""
 
 
 def _installed(packages: Sequence[str]) -> dict[str, str]:

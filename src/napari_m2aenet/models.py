@@ -43,10 +43,10 @@ def device_choices() -> list[Choice]:
 
 
 def model_choices() -> list[Choice]:
-    """Return the weights that come with the package, beside the default ones."""
-    from m2aenet_core.checkpoint import DEFAULT_MODEL, embedded_weights
+    """Return the weights that come with the package."""
+    from m2aenet_core.checkpoint import embedded_weights
 
-    return [Choice(name, name) for name in embedded_weights() if name != DEFAULT_MODEL]
+    return [Choice(name, name) for name in embedded_weights()]
 
 
 class ModelShelf:

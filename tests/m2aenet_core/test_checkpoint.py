@@ -14,6 +14,7 @@ import m2aenet_core
 from m2aenet_core.checkpoint import (
     embedded_weights,
     load_model,
+    model_name,
     read_metadata,
     save_model,
     sha256,
@@ -89,6 +90,24 @@ def test_embedded_weights_can_be_loaded_by_name(name: str) -> None:
 @pytest.mark.skipif(not embedded_weights(), reason="a source tree without weights")
 def test_the_default_is_among_the_embedded_weights() -> None:
     assert weights_path("default") in embedded_weights().values()
+
+
+@pytest.mark.parametrize(
+    ("device", "embedded", "name"),
+    [
+        ("cpu", ("full", "small"), "small"),
+        ("mps", ("full", "small"), "small"),
+        ("cuda", ("full", "small"), "full"),
+        ("cuda", ("small",), "small"),
+    ],
+)
+def test_what_is_the_default_depends_on_the_device(
+    device: str, embedded: tuple[str, ...], name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("m2aenet_core.checkpoint.embedded_weights", lambda: dict.fromkeys(embedded, Path("here")))
+    assert model_name("default", device) == name
+    assert model_name("small", device) == "small"
+    assert model_name(Path("mine.safetensors"), device) == "mine.safetensors"
 
 
 def test_the_checksum_is_that_of_the_file(tmp_path: Path) -> None:

@@ -45,6 +45,18 @@ def config(tmp_path: Path, randomise: Callable[[nn.Module], None]) -> CombineCon
     )
 
 
+def test_both_may_be_used_with_other_thresholds(config: CombineConfig) -> None:
+    used = replace(FORM, threshold=0.25, ensemble=4)
+    save_model(M2AENet(used), Path(config.model))
+    save_model(M2AENet(replace(FORM, motion_encoder=1)), Path(config.motion))
+    for name in ("model", "motion"):
+        network = load_model(getattr(config, name))
+        network.load_state_dict({key: torch.zeros_like(value) for key, value in network.state_dict().items()})
+        save_model(network, getattr(config, name))
+    assert combine(config).config == replace(used, motion_encoder=1)
+    assert load_model(config.out).config == replace(used, motion_encoder=1)
+
+
 @torch.no_grad()
 def test_the_motion_is_that_of_the_one_and_all_else_that_of_the_other(config: CombineConfig) -> None:
     combine(config)

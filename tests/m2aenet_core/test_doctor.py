@@ -46,7 +46,7 @@ def test_the_command_prints_sentences_or_json(tmp_path: Path, capsys: pytest.Cap
     text = capsys.readouterr().out
     assert f"Packages: napari-m2aenet {__version__}, " in text
     assert re.search(r"Device: cpu: CPU, \d+ threads \(\d+\.\d GB free\)", text)
-    assert re.search(r"Weights: small \(default\), \d+\.\d MB", text)
+    assert re.search(r"Weights: small \(default on .*CPUs\), \d+\.\d MB", text)
     assert re.search(r"A photo of 60 × 40 pixels takes about [\d.e-]+ s to analyze and up to about", text)
     assert main(["doctor", "--json", "--probe", "false"]) == 0
     report = json.loads(capsys.readouterr().out)

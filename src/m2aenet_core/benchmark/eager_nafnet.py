@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from m2aenet_core.models.layers import LayerNorm2d, Upsample
 from m2aenet_core.models.nafnet import NAFBlock, NAFNet
 from m2aenet_core.ops.fused import NORM_EPS
+from m2aenet_core.ops.gates import simple_gate
 
 
 def as_released(network: NAFNet) -> NAFNet:
@@ -32,7 +33,10 @@ class _Norm(LayerNorm2d):
 class _Block(NAFBlock):
     def forward(self, features: Tensor) -> Tensor:
         """Give the features (B, C, H, W) after both halves."""
-        return self.by_layers(features)
+        gated = simple_gate(self.depthwise(self.expand1(self.norm1(features))))
+        middle: Tensor = features + self.beta * self.project1(self.attention(gated))
+        out: Tensor = middle + self.gamma * self.project2(simple_gate(self.expand2(self.norm2(middle))))
+        return out
 
 
 class _Upsample(Upsample):

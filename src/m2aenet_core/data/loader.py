@@ -41,11 +41,13 @@ def batches(
     rank: int = 0,
     ranks: int = 1,
     workers: int = 0,
+    pinned: bool = False,
 ) -> Iterator[Batch]:
     """Give batches first .. last - 1 of a seed, in order, whatever the number of worker processes.
 
     size: samples for this rank. The ranks' batches of one number, side by side, are the batch that one rank with
-    ranks * size samples would get. Raises InputError as the source does.
+    ranks * size samples would get. pinned: in memory that a GPU copies from by itself. Raises InputError as the source
+    does.
     """
     dataset = _NumberedBatches(source, seed, size, rank, ranks)
     loader: DataLoader[Batch | InputError] = DataLoader(
@@ -54,6 +56,8 @@ def batches(
         sampler=range(first, last),
         num_workers=workers,
         prefetch_factor=4 if workers else None,
+        # memory that a GPU fetches from by itself, while the next step is prepared
+        pin_memory=pinned,
         worker_init_fn=_leave_signals_to_the_run,
         # forked workers share the source's photos and cache; where fork is missing, photos are copied once
         multiprocessing_context="fork" if workers and "fork" in torch.multiprocessing.get_all_start_methods() else None,

@@ -24,6 +24,11 @@ class LayerNorm2d(nn.Module):
         """Normalise (B, C, H, W)."""
         # in channels_last memory the permuted view is contiguous, and the library's fused kernel runs as it is
         rows = features.permute(0, 2, 3, 1)
+        if rows.dtype.itemsize < self.weight.dtype.itemsize:
+            # autocast would bring all values to float32, where the kernel takes its sums in it anyway
+            weight, bias = self.weight.to(rows.dtype), self.bias.to(rows.dtype)
+            with torch.autocast(rows.device.type, enabled=False):
+                return F.layer_norm(rows, (rows.shape[-1],), weight, bias, NORM_EPS).permute(0, 3, 1, 2)
         return F.layer_norm(rows, (rows.shape[-1],), self.weight, self.bias, NORM_EPS).permute(0, 3, 1, 2)
 
     @property
@@ -80,6 +85,16 @@ def affine(layer: nn.Conv2d) -> Affine:
     """Give a 1x1 convolution as weight (out, in) and bias."""
     assert layer.bias is not None
     return layer.weight.flatten(1), layer.bias
+
+
+def scaled_convolution(features: Tensor, layer: nn.Conv2d, scale: Tensor) -> Tensor:
+    """Give a 1x1 convolution's output times a scale of its channels (1, C, 1, 1), which is taken into its weights.
+
+    The values of an image are then not touched again, on the way back neither, and under autocast stay as short as the
+    convolution gives them.
+    """
+    assert layer.bias is not None
+    return F.conv2d(features, layer.weight * scale.view(-1, 1, 1, 1), layer.bias * scale.flatten())
 
 
 def downsample(channels: int) -> nn.Module:

@@ -11,13 +11,14 @@ from m2aenet_core.errors import InputError
 if TYPE_CHECKING:
     from m2aenet_core.models.m2aenet import M2AENet
 
-Learning = Literal["all", "decisions", "motion", "restoration"]
-"""What of a network learns: everything, where blur is and how it moved, how it moved, or what is made of that."""
+Learning = Literal["all", "decisions", "motion", "restoration", "motion_and_restoration"]
+"""What of a network learns: everything, where blur is and how it moved, how it moved, what is made of that, or both of
+the last two, each from its own terms of the loss."""
 
 
 def learning_parts(network: M2AENet, learn: Learning) -> list[nn.Module]:
     """Give what learns: everything; mask predictor, motion analyzer and their surroundings; the motion analyzer and its
-    own surroundings; or what follows them.
+    own surroundings; what follows them; or both of the last two.
 
     Raises InputError for a network that decides nothing, or at every scale, where the two cannot be told apart, and for
     motion that has no surroundings of its own.
@@ -29,10 +30,14 @@ def learning_parts(network: M2AENet, learn: Learning) -> list[nn.Module]:
     of_motion: list[nn.Module] = [network.motion_encoders, network.motion_surroundings, network.motion_analyzers]
     if learn == "decisions":
         return [network.surroundings, network.mask_predictors, *of_motion]
+    if learn in ("motion", "motion_and_restoration") and not len(network.motion_surroundings):
+        raise InputError("motion learns alone where it has surroundings of its own; give motion_surroundings")
     if learn == "motion":
-        if not len(network.motion_surroundings):
-            raise InputError("motion learns alone where it has surroundings of its own; give motion_surroundings")
         return of_motion
+    if learn == "motion_and_restoration":
+        if network.decision_encoder is None:
+            raise InputError("motion and restoration learn beside each other with a decision_encoder; give one, or all")
+        return [*of_motion, *learning_parts(network, "restoration")]
     following = [network.encoders[-1], network.downs[-1], network.middle, network.ups, network.decoders, network.ending]
     if network.decision_encoder is not None:
         following = [network.intro, network.encoders, network.downs, *following[2:]]

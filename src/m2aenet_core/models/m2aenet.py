@@ -202,8 +202,9 @@ class M2AENet(Network):
         decisions or motion learn, `restored` is the input.
 
         In training mode the masks are drawn (eq. 2), with each sample's `draws` or with torch's random numbers; in
-        evaluation mode, and where the restoration alone learns, they are the probability against the threshold (eq. 3),
-        by default the config's. Logits, masks and displacements are those of each guided scale.
+        evaluation mode, and where masks do not learn, they are the probability against the threshold (eq. 3), by
+        default the config's. Logits, masks and displacements are those of each guided scale. Where motion learns beside
+        the restoration, no gradients reach it from what is restored.
         """
         padding = corner_padding(blur.shape[-2], blur.shape[-1], self.size_multiple)
         image = padding.add(blur)
@@ -219,7 +220,7 @@ class M2AENet(Network):
             logits, motion = self._look(scale, features, skips) if seen is None else self._look(scale, *seen)
             mask = None
             if logits is not None:
-                if self.training and learn != "restoration":
+                if self.training and learn == "all":
                     mask = sample_mask(logits, self.config.temperature, draws)
                 else:
                     # masks that do not learn are those of inference
@@ -228,11 +229,12 @@ class M2AENet(Network):
                 masks.append(mask)
             if motion is not None:
                 motions.append(motion)
+                motion = motion if learn == "all" else motion.map(Tensor.detach)
             decided = threshold_mask(logits, limit) if logits is not None and self.training else mask
             return self._guide(mask, motion)._replace(decided=decided)
 
         if self.decision_encoder is not None:
-            with torch.set_grad_enabled(torch.is_grad_enabled() and learn != "restoration"):
+            with torch.set_grad_enabled(torch.is_grad_enabled() and learn == "all"):
                 seen = self.decision_encoder(image)
         if learn == "restoration" and seen is None:
             with torch.no_grad():

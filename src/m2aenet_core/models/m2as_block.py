@@ -8,7 +8,7 @@ from typing import NamedTuple
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from m2aenet_core.models.layers import affine
+from m2aenet_core.models.layers import affine, scaled_convolution
 from m2aenet_core.models.nafnet import NAFBlock
 from m2aenet_core.models.trajectory import Motion
 from m2aenet_core.models.trajectory_conv import TrajectoryConv
@@ -66,13 +66,15 @@ class M2ASBlock(NAFBlock):
         if runs_fused(features) and self.mask_positions <= {1}:
             return self._forward_guided(features, guide)
         attended = self.attention(self._gated(self.norm1(features), guide))
-        middle: Tensor = features + self.beta * self._pointwise(2, self.project1, attended, guide)
+        if 2 in self.mask_positions:
+            middle: Tensor = features + self.beta * self._pointwise(2, self.project1, attended, guide)
+        else:
+            middle = features + scaled_convolution(attended, self.project1, self.beta)
         expanded = self._pointwise(3, self.expand2, self.norm2(middle), guide)
         if self.trajectory_conv is not None:
             assert guide.taps is not None
             expanded = self.trajectory_conv(expanded, guide.taps)
-        out: Tensor = middle + self.gamma * self.project2(simple_gate(expanded))
-        return out
+        return middle + scaled_convolution(simple_gate(expanded), self.project2, self.gamma)
 
     def _forward_guided(self, features: Tensor, guide: Guide) -> Tensor:
         """Give the same in passes, for inference on a CPU."""

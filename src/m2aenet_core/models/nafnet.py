@@ -18,6 +18,7 @@ from m2aenet_core.models.layers import (
     affine,
     attend_locally,
     downsample,
+    scaled_convolution,
 )
 from m2aenet_core.models.network import Decision, Encoded, Network, Restored
 from m2aenet_core.ops.fused import Affine, add_halves, gated_convolution, pixel_rows, runs_fused, scaled
@@ -54,10 +55,9 @@ class NAFBlock(nn.Module):
     def by_layers(self, features: Tensor) -> Tensor:
         """Give the same, one layer after the other."""
         expanded = self.depthwise(self.expand1(self.norm1(features)))
-        middle: Tensor = features + self.beta * self.project1(self.attention(simple_gate(expanded)))
+        middle = features + scaled_convolution(self.attention(simple_gate(expanded)), self.project1, self.beta)
         expanded = self.expand2(self.norm2(middle))
-        out: Tensor = middle + self.gamma * self.project2(simple_gate(expanded))
-        return out
+        return middle + scaled_convolution(simple_gate(expanded), self.project2, self.gamma)
 
     def _in_passes(self, features: Tensor) -> Tensor:
         gated = self._gated_fused(features)

@@ -42,6 +42,10 @@ class TrajectoryConv(nn.Module):
 
     def forward(self, features: Tensor, taps: TapTable) -> Tensor:
         """Convolve (B, C, H, W) along the trajectories."""
+        if torch.is_autocast_enabled(features.device.type):
+            # as for other convolutions: what follows would otherwise be twice as long
+            kernel, bias = self.weight.to(features.dtype), self.bias.to(features.dtype)
+            return deformable_depthwise(features, kernel, bias, taps)
         return deformable_depthwise(features, self.weight, self.bias, taps)
 
     def passes(self, rows: Tensor, taps: TapTable) -> Iterator[tuple[int, int, Tensor]]:

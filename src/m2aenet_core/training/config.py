@@ -68,8 +68,8 @@ class TrainConfig:
     """What it minimises."""
     learn: Learning = "all"
     """What learns: all; decisions (mask predictor, motion analyzer and their surroundings), motion (the analyzer and
-    its own surroundings) or restoration (the last encoder stage and what follows) alone, which take less time. Terms of
-    the loss that cannot reach it are left out."""
+    its own surroundings) or restoration (the last encoder stage and what follows) alone, which take less time; or
+    motion_and_restoration, side by side, with masks that stay. Terms of the loss that cannot reach it are left out."""
     steps: int = 10_000
     """Optimisation steps of the whole run."""
     batch_size: int = 8
@@ -93,7 +93,7 @@ class TrainConfig:
     seed: int = 0
     """Decides weights, samples and masks."""
     workers: int = 1
-    """Processes that make samples ahead."""
+    """Processes that make samples ahead; a GPU renders made blur itself, unless there are several."""
     accelerator: Literal["auto", "cpu", "cuda", "mps"] = "auto"
     """Kind of device."""
     devices: int = 1

@@ -67,7 +67,8 @@ def _next(stream: Iterator[Batch], stopping: Stopping) -> Batch | None:
 def _samples(fabric: Fabric, config: TrainConfig, step: int, source: Source) -> Iterator[Batch]:
     """Give this process's share of each step's batch, from a step on."""
     size, rank, ranks = config.batch_size // fabric.world_size, fabric.global_rank, fabric.world_size
-    if fabric.device.type == "cuda" and isinstance(source, MadeBlur):
+    is_gpu = fabric.device.type == "cuda"
+    if is_gpu and isinstance(source, MadeBlur) and config.workers <= 1:
         # rendered where it is needed: nothing travels, and no process has to make samples ahead
         numbers = range(step, config.steps)
         return (source.batch(config.seed, (number * ranks + rank) * size, size, fabric.device) for number in numbers)
@@ -80,4 +81,5 @@ def _samples(fabric: Fabric, config: TrainConfig, step: int, source: Source) -> 
         first=step,
         last=config.steps,
         workers=config.workers,
+        pinned=is_gpu,
     )

@@ -16,6 +16,7 @@ from m2aenet_core.models.learning import learning_parts
 from m2aenet_core.models.m2aenet import M2AENet
 from m2aenet_core.models.nafnet import NAFNet
 from m2aenet_core.models.network import Network
+from m2aenet_core.models.widening import widen
 from m2aenet_core.published import read_published
 from m2aenet_core.training.config import NetworkKind, TrainConfig
 
@@ -52,14 +53,15 @@ def with_first_weights(config: TrainConfig) -> Network:
     """Give the network of a config with the weights that it begins with.
 
     Without `init_from` it is new. Weights may be of the same network, or of a NAFNet of the same size for an M2AENet,
-    which then begins as that NAFNet. A NAFNet may begin with the backbone of an M2AENet of its size.
+    which then begins as that NAFNet. A NAFNet may begin with the backbone of an M2AENet of its size. Either may begin
+    as a narrower one of which its width is a multiple.
 
     Raises InputError for weights of another network, naming what differs.
     """
     network = new_network(config)
     if config.init_from is None:
         return network.train()
-    start = _read(config.init_from, config.network)
+    start = _as_wide_as(network, _read(config.init_from, config.network), config.seed)
     if isinstance(network, M2AENet) and isinstance(start, NAFNet):
         _check_same(config.init_from, start.config, network.config, only_shared=True)
         return M2AENet.from_nafnet(start, network.config).train()
@@ -74,6 +76,19 @@ def with_first_weights(config: TrainConfig) -> Network:
         _check_same(config.init_from, start.config, network.config)
     network.load_state_dict(state)
     return network.train()
+
+
+def _as_wide_as(network: Network, start: Network, seed: int) -> Network:
+    """Give a network to start from, widened where it is narrower than the one that is to be trained."""
+    if not isinstance(network, M2AENet | NAFNet) or not isinstance(start, M2AENet | NAFNet):
+        return start
+    before, now = start.config.width, network.config.width
+    if before >= now or now % before:
+        return start
+    build, _ = NETWORKS[_kind(start)]
+    wide = build(dataclasses.replace(start.config, width=now)).eval()
+    widen(start, wide, torch.Generator().manual_seed(seed))
+    return wide
 
 
 def _with_new_parts(network: Network, start: Network, state: Mapping[str, Tensor]) -> dict[str, Tensor]:

@@ -90,6 +90,8 @@ def _terms_of(config: TrainConfig) -> LossConfig:
         return replace(config.loss, l1=0.0, ssim=0.0, fft=0.0, log_error=0.0)
     if config.learn == "motion":
         return replace(config.loss, l1=0.0, ssim=0.0, fft=0.0, log_error=0.0, mask=0.0)
+    if config.learn == "motion_and_restoration":
+        return replace(config.loss, mask=0.0)
     if config.learn == "restoration":
         return replace(config.loss, mask=0.0, reblur=0.0, total_variation=0.0, displacement=0.0, path=0.0)
     return config.loss

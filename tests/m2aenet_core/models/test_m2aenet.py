@@ -461,6 +461,35 @@ def test_what_is_restored_learns_without_moving_the_decisions(randomise: Callabl
     assert torch.equal(after.blur_logits, before.blur_logits)
 
 
+def test_motion_and_restoration_learn_beside_each_other(randomise: Callable[[nn.Module], None]) -> None:
+    form = replace(FORMS["motion's own encoder"], decision_encoder=True, deconvolution=2)
+    network, batch = M2AENet(form).train(), made_batch()
+    randomise(network)
+    learn: Learning = "motion_and_restoration"
+    motion, both = (
+        {id(parameter) for part in learning_parts(network, of) for parameter in part.parameters()}
+        for of in ("motion", learn)
+    )
+    for parameter in network.parameters():
+        parameter.requires_grad_(id(parameter) in both)
+
+    def learned(config: LossConfig) -> set[int]:
+        network.zero_grad()
+        terms = compute_losses(network(batch.blur, learn=learn), batch, config)
+        torch.stack(list(terms.values())).sum().backward()
+        return {id(parameter) for parameter in network.parameters() if parameter.grad is not None}
+
+    nothing = LossConfig(l1=0, ssim=0, fft=0, mask=0, reblur=0, total_variation=0)
+    assert learned(replace(nothing, path=1)) == motion
+    # what is restored pulls at no motion
+    assert learned(replace(nothing, l1=1)) == both - motion
+
+
+def test_motion_learns_beside_the_restoration_with_an_encoder_of_the_decisions_own() -> None:
+    with pytest.raises(InputError, match="with a decision_encoder; give one"):
+        learning_parts(M2AENet(FORMS["motion's own encoder"]), "motion_and_restoration")
+
+
 def test_masks_are_those_of_inference_while_the_restoration_alone_learns(
     randomise: Callable[[nn.Module], None],
 ) -> None:

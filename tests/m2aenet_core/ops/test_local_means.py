@@ -3,6 +3,7 @@
 import pytest
 import torch
 
+from m2aenet_core.ops import local_means as module
 from m2aenet_core.ops.local_means import WINDOW_CELLS, local_means, scale_rows, spread
 
 
@@ -46,3 +47,27 @@ def test_rows_are_scaled_by_the_spread_values(size: tuple[int, int]) -> None:
     expected = image * spread(coarse, cell, size)[0].permute(1, 2, 0)
     scale_rows(image, coarse, cell)
     torch.testing.assert_close(image, expected, atol=1e-4, rtol=1e-4)
+
+
+@pytest.mark.parametrize("size", [(48, 48), (12, 20), (13, 21)])
+@pytest.mark.parametrize("cell", [1, 4, 6])
+def test_what_a_gpu_learns_with_is_the_same(size: tuple[int, int], cell: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    features = torch.randn(2, 3, *size, requires_grad=True)
+    upstream = torch.randn(2, 3, *size)
+
+    def learned() -> list[torch.Tensor]:
+        full = spread(local_means(features, cell), cell, size)
+        return [full, *torch.autograd.grad(full, features, upstream)]
+
+    plain = learned()
+    monkeypatch.setattr(module, "_learns_on_gpu", lambda _: True)
+    for ours, theirs in zip(learned(), plain, strict=True):
+        torch.testing.assert_close(ours, theirs, rtol=1e-5, atol=1e-5)
+
+
+def test_shares_made_without_gradients_serve_those_with() -> None:
+    with torch.inference_mode():
+        module._spread_by_products(torch.rand(1, 2, 3, 3), 5, (15, 15))
+    coarse = torch.rand(1, 2, 3, 3, requires_grad=True)
+    module._spread_by_products(coarse, 5, (15, 15)).sum().backward()
+    torch.testing.assert_close(coarse.grad, torch.full((1, 2, 3, 3), 25.0), rtol=0.6, atol=0)

@@ -13,7 +13,8 @@ from m2aenet_core.errors import InputError
 from m2aenet_core.models.lmdvit import LMDViT, LMDViTConfig
 from m2aenet_core.models.m2aenet import M2AENet
 from m2aenet_core.models.nafnet import NAFNet
-from m2aenet_core.training.config import TrainConfig
+from m2aenet_core.models.network import as_output
+from m2aenet_core.training.config import NetworkKind, TrainConfig
 from m2aenet_core.training.start import first_network, new_network
 
 SMALL_VIT = LMDViTConfig(width=4, depths=(1, 1, 1), heads=(1, 1, 1), window=4)
@@ -106,15 +107,38 @@ def test_a_nafnet_begins_as_the_backbone_of_an_m2aenet(
     assert nafnet.training
     ours = m2aenet.state_dict()
     assert all(torch.equal(value, ours[name]) for name, value in nafnet.state_dict().items())
-    wider = replace(config, network="nafnet", nafnet=replace(config.nafnet, width=8))
-    with pytest.raises(InputError, match="has width 4, not 8"):
+    wider = replace(config, network="nafnet", nafnet=replace(config.nafnet, width=6))
+    with pytest.raises(InputError, match="has width 4, not 6"):
         first_network(replace(wider, init_from=str(tmp_path / "m2aenet.safetensors")))
+
+
+@pytest.mark.parametrize(("network", "start"), [("m2aenet", M2AENet), ("nafnet", NAFNet), ("nafnet", M2AENet)])
+def test_a_network_begins_as_a_narrower_one(
+    config: TrainConfig,
+    tmp_path: Path,
+    randomise: Callable[[nn.Module], None],
+    network: NetworkKind,
+    start: type[M2AENet] | type[NAFNet],
+) -> None:
+    narrow = M2AENet(config.model) if start is M2AENet else NAFNet.from_config(config.nafnet)
+    randomise(narrow)
+    save_model(narrow, tmp_path / "narrow.safetensors")
+    config = replace(config, network=network, init_from=str(tmp_path / "narrow.safetensors"), seed=3)
+    wide = replace(config, model=replace(config.model, width=8), nafnet=replace(config.nafnet, width=8))
+    begun, expected = first_network(wide).eval(), first_network(config).eval()
+    blur = torch.rand(1, 3, 48, 64)
+    with torch.no_grad():
+        ours, theirs = as_output(begun(blur)).restored, as_output(expected(blur)).restored
+    assert not torch.allclose(theirs, blur, atol=1e-3)
+    torch.testing.assert_close(ours, theirs, rtol=1e-4, atol=1e-4)
+    assert same_weights(begun, first_network(wide))
+    assert not same_weights(begun, first_network(replace(wide, seed=4)))
 
 
 @pytest.mark.parametrize(
     ("changes", "sentence"),
     [
-        ({"width": 8}, "has width 4, not 8; train a network of that form, or start from another"),
+        ({"width": 6}, "has width 4, not 6; train a network of that form, or start from another"),
         ({"middle_blocks": 2}, "has middle_blocks 1, not 2"),
         ({"use_mask": False, "trajectory": "learnable"}, "has use_mask True, not False; trajectory quadratic, not"),
     ],

@@ -69,12 +69,17 @@ RESTORATION = {"middle", "ups", "decoders", "ending"}
         ("decisions", ["mask", "reblur", "total_variation"], DECISIONS),
         ("motion", ["reblur", "total_variation", "path"], {"motion_analyzers"}),
         ("restoration", ["l1", "ssim", "fft"], RESTORATION),
+        (
+            "motion_and_restoration",
+            ["l1", "ssim", "fft", "reblur", "total_variation", "path"],
+            RESTORATION | {"motion_analyzers", "intro"},
+        ),
     ],
 )
 def test_a_part_learns_from_its_own_terms(config: TrainConfig, learn: str, terms: list[str], parts: set[str]) -> None:
     config = replace(config, learn=learn, learning_rate=1e-2)
-    if learn == "motion":
-        model = replace(config.model, motion_surroundings=1)
+    if learn.startswith("motion"):
+        model = replace(config.model, motion_surroundings=1, decision_encoder=learn != "motion")
         config = replace(config, model=model, loss=replace(config.loss, path=1.0))
     fabric, state = begun(config)
     before = {name: value.detach().clone() for name, value in state.model.named_parameters()}
