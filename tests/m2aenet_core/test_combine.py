@@ -122,3 +122,31 @@ def test_what_cannot_be_combined_is_refused_and_nothing_is_written(
         with pytest.raises(InputError, match=sentence):
             combine(replace(config, motion=str(tmp_path / "stranger.safetensors")))
     assert not Path(config.out).exists()
+
+
+def test_the_mean_of_two_lies_between_them(config: CombineConfig, tmp_path: Path) -> None:
+    one, other = (M2AENet(FORM) for _ in range(2))
+    save_model(one, tmp_path / "one.safetensors")
+    save_model(other, tmp_path / "other.safetensors")
+    one_file, other_file = (str(tmp_path / f"{name}.safetensors") for name in ("one", "other"))
+    mean = combine(CombineConfig(model=one_file, mean_with=other_file, out=config.out))
+    for (name, value), first, second in zip(
+        load_model(config.out).named_parameters(), one.parameters(), other.parameters(), strict=True
+    ):
+        torch.testing.assert_close(value, (first + second) / 2, msg=name)
+    assert mean.config == FORM
+    # the motion comes after the mean
+    with_motion = combine(CombineConfig(model=one_file, mean_with=other_file, motion=one_file, out=config.out))
+    torch.testing.assert_close(with_motion.motion_analyzers["3"].conv.weight, one.motion_analyzers["3"].conv.weight)
+    torch.testing.assert_close(with_motion.ending.bias, mean.ending.bias)
+
+
+def test_there_is_no_mean_of_other_parts(config: CombineConfig) -> None:
+    with pytest.raises(InputError, match="have other parts; there is no mean"):
+        combine(replace(config, mean_with=config.motion, motion=None))
+
+
+def test_nothing_to_combine_gets_a_sentence(config: CombineConfig, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["combine", "--model", config.model, "--out", config.out]) != 0
+    assert "give --motion, --mean_with, or both" in capsys.readouterr().err
+    assert not Path(config.out).exists()
