@@ -12,7 +12,7 @@ from m2aenet_core.checkpoint import load_model, save_model
 from m2aenet_core.cli import main
 from m2aenet_core.combine import CombineConfig, combine
 from m2aenet_core.errors import InputError
-from m2aenet_core.models.learning import learning_parts
+from m2aenet_core.models.learning import Learning, learning_parts
 from m2aenet_core.models.m2aenet import M2AENet, M2AENetConfig
 from m2aenet_core.models.nafnet import NAFNet
 
@@ -124,21 +124,29 @@ def test_what_cannot_be_combined_is_refused_and_nothing_is_written(
     assert not Path(config.out).exists()
 
 
-def test_the_mean_of_two_lies_between_them(config: CombineConfig, tmp_path: Path) -> None:
-    one, other = (M2AENet(FORM) for _ in range(2))
-    save_model(one, tmp_path / "one.safetensors")
-    save_model(other, tmp_path / "other.safetensors")
-    one_file, other_file = (str(tmp_path / f"{name}.safetensors") for name in ("one", "other"))
-    mean = combine(CombineConfig(model=one_file, mean_with=other_file, out=config.out))
+def test_the_mean_of_two_lies_between_them(
+    config: CombineConfig, tmp_path: Path, randomise: Callable[[nn.Module], None]
+) -> None:
+    form = replace(FORM, decision_encoder=True)
+    one, other, moving = (M2AENet(form) for _ in range(3))
+    parts: tuple[tuple[M2AENet, Learning], ...] = ((other, "restoration"), (moving, "motion"))
+    for network, learn in parts:
+        network.load_state_dict(one.state_dict())
+        for part in learning_parts(network, learn):
+            randomise(part)
+    files = {name: str(tmp_path / f"{name}.safetensors") for name in ("one", "other", "moving")}
+    for network, file in zip((one, other, moving), files.values(), strict=True):
+        save_model(network, file)
+    mean = combine(CombineConfig(model=files["one"], mean_with=files["other"], out=config.out))
     for (name, value), first, second in zip(
         load_model(config.out).named_parameters(), one.parameters(), other.parameters(), strict=True
     ):
         torch.testing.assert_close(value, (first + second) / 2, msg=name)
-    assert mean.config == FORM
-    # the motion comes after the mean
-    with_motion = combine(CombineConfig(model=one_file, mean_with=other_file, motion=one_file, out=config.out))
-    torch.testing.assert_close(with_motion.motion_analyzers["3"].conv.weight, one.motion_analyzers["3"].conv.weight)
-    torch.testing.assert_close(with_motion.ending.bias, mean.ending.bias)
+    assert mean.config == form
+    both = combine(CombineConfig(model=files["one"], mean_with=files["other"], motion=files["moving"], out=config.out))
+    torch.testing.assert_close(both.motion_analyzers["3"].conv.weight, moving.motion_analyzers["3"].conv.weight)
+    torch.testing.assert_close(both.ending.weight, mean.ending.weight)
+    assert not torch.equal(mean.ending.weight, one.ending.weight)
 
 
 def test_there_is_no_mean_of_other_parts(config: CombineConfig) -> None:
