@@ -54,7 +54,7 @@ MODEL = Setting(
     name="model",
     label="Model",
     default="default",
-    help="The trained weights: full restores more than small and takes two to three times as long. By default full on "
+    help="The trained weights: full restores more than small and takes twice as long. By default full on "
     "an NVIDIA GPU, small elsewhere. Choose a .safetensors file to use your own.",
 )
 
