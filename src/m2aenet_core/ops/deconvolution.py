@@ -31,7 +31,7 @@ def deconvolve(photo: Tensor, ends: Tensor, moving: Tensor, kept: Sequence[int],
         # pixels are found by their number, whatever the memory format that the photo came in
         light = photo.float().clamp(0, 1).pow(_GAMMA).clamp_min(_BLACK).contiguous()
         if is_exported() or light.device.type != "cpu":
-            # a GPU is quicker with all pixels of a batch at once than with those of each image that move
+            # a GPU is quicker with all pixels of a batch than with those of each image that move
             estimates = _everywhere(light, ends.float(), moving, kept, instants)
         else:
             images = zip(light.split(1), ends.float().split(1), moving.split(1), strict=True)
@@ -41,26 +41,38 @@ def deconvolve(photo: Tensor, ends: Tensor, moving: Tensor, kept: Sequence[int],
 
 
 def _everywhere(light: Tensor, ends: Tensor, moving: Tensor, kept: Sequence[int], instants: int) -> list[Tensor]:
-    """Compute at all pixels, all instants at once: in few operations, which can be written down for any size."""
-    height, width = light.shape[-2:]
-    rows = torch.arange(height, device=light.device, dtype=light.dtype).view(height, 1)
-    columns = torch.arange(width, device=light.device, dtype=light.dtype)
-    paths = [torch.stack(each) for each in zip(*_Path(ends, instants).displacements(1), strict=True)]
-
-    def mean_along(image: Tensor, sign: int) -> Tensor:
-        y, x = (each.flatten(0, 1) for each in paths)
-        at = ((rows + sign * y).flatten(1), (columns + sign * x).flatten(1))
-        return (
-            look_up_near(image.repeat(instants, 1, 1, 1), *at).unflatten(0, (instants, -1)).mean(dim=0).view_as(image)
-        )
-
+    """Compute at all pixels: in few operations, which can be written down for any size, or in little memory."""
+    path = _Path(ends, instants)
+    mean_along = _mean_at_once if is_exported() else _mean_in_turn
     estimates, estimate = [], light
     for number in range(1, kept[-1] + 1):
-        quotient = 1 + moving * (light / mean_along(estimate, -1).clamp_min(_BLACK) - 1)
-        estimate = estimate * (1 + moving * (mean_along(quotient, 1) - 1))
+        quotient = 1 + moving * (light / mean_along(estimate, path, -1).clamp_min(_BLACK) - 1)
+        estimate = estimate * (1 + moving * (mean_along(quotient, path, 1) - 1))
         if number in kept:
             estimates.append(estimate)
     return estimates
+
+
+def _mean_at_once(image: Tensor, path: _Path, sign: int) -> Tensor:
+    """Give the means (B, 3, H, W) along the paths of all pixels, all instants in one look-up."""
+    y, x = (torch.stack(each).flatten(0, 1) for each in zip(*path.displacements(sign), strict=True))
+    repeated = image.repeat(path.instants, 1, 1, 1)
+    return _look_up_from_pixels(repeated, y, x).unflatten(0, (path.instants, -1)).mean(dim=0)
+
+
+def _mean_in_turn(image: Tensor, path: _Path, sign: int) -> Tensor:
+    """Give the same, one instant after the other: all of them would take a dozen times the image."""
+    total = torch.zeros_like(image)
+    for y, x in path.displacements(sign):
+        total += _look_up_from_pixels(image, y, x)
+    return total / path.instants
+
+
+def _look_up_from_pixels(image: Tensor, y: Tensor, x: Tensor) -> Tensor:
+    """Give the image (B, 3, H, W) read at each pixel + (y, x), both (B, H, W)."""
+    rows = torch.arange(image.shape[-2], device=image.device, dtype=image.dtype).view(-1, 1)
+    columns = torch.arange(image.shape[-1], device=image.device, dtype=image.dtype)
+    return look_up_near(image, (rows + y).flatten(1), (columns + x).flatten(1)).view_as(image)
 
 
 def _where_moving(light: Tensor, ends: Tensor, moving: Tensor, kept: Sequence[int], instants: int) -> list[Tensor]:
@@ -97,6 +109,7 @@ class _Path:
 
     def __init__(self, ends: Tensor, instants: int) -> None:
         """Ends (B, 4, ...): displacement (y, x) from mid-exposure to start and end."""
+        self.instants = instants
         start, end = ends.chunk(2, dim=1)
         self._half, self._bend = (end - start) / 2, (end + start) / 2
         self._times = [2 * instant / (instants - 1) - 1 for instant in range(instants)]
