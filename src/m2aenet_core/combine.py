@@ -51,21 +51,20 @@ def combine(config: CombineConfig) -> M2AENet:
     """
     network = _read(config.model)
     if config.mean_with is not None:
-        _take_mean(network, config)
+        _take_mean(network, config.model, config.mean_with)
     if config.motion is not None:
         network = _with_motion(network, config.model, config.motion)
     save_model(network, config.out, {}, half=config.half)
     return network
 
 
-def _take_mean(network: M2AENet, config: CombineConfig) -> None:
-    """Let the weights of a network be the mean of its own and those of `mean_with`."""
-    assert config.mean_with is not None
-    other = _read(config.mean_with)
-    _check_alike(network, other, config.model, config.mean_with)
+def _take_mean(network: M2AENet, its_name: str, name_of_other: str) -> None:
+    """Let the weights of a network be the mean of its own and those that are named."""
+    other = _read(name_of_other)
+    _check_alike(network, other, its_name, name_of_other)
     state = network.state_dict()
     if state.keys() != other.state_dict().keys():
-        raise InputError(f"{config.model} and {config.mean_with} have other parts; there is no mean of them")
+        raise InputError(f"{its_name} and {name_of_other} have other parts; there is no mean of them")
     network.load_state_dict({name: torch.lerp(state[name], value, 0.5) for name, value in other.state_dict().items()})
 
 
