@@ -2,8 +2,9 @@
 
 Motion (`m2aenet train --learn motion`) and restoration (`--learn restoration`) do not touch each other's weights, so
 both can learn at once from the same weights, on two machines or in two processes. Here the motion of the one joins all
-else of the other. Weights that went on from the same ones have a mean that is often better than either (Wortsman et
-al., Model soups, ICML 2022), at no cost.
+else of the other. Where decisions have an encoder of their own, all that they are (`--learn decisions`) can be taken
+from a narrower network too, which is quicker to teach. Weights that went on from the same ones have a mean that is
+often better than either (Wortsman et al., Model soups, ICML 2022), at no cost.
 """
 
 from __future__ import annotations
@@ -17,8 +18,9 @@ import torch
 
 from m2aenet_core.checkpoint import load_model, save_model
 from m2aenet_core.errors import InputError
-from m2aenet_core.models.learning import learning_parts
+from m2aenet_core.models.learning import Learning, learning_parts
 from m2aenet_core.models.m2aenet import M2AENet
+from m2aenet_core.models.widening import widen
 from m2aenet_core.options import parse_options
 
 # what a network is used with, and does not learn
@@ -32,7 +34,10 @@ class CombineConfig:
     """Which weights to take from where."""
 
     model: str
-    """Weights by name, or a .safetensors file, to take all but the motion from."""
+    """Weights by name, or a .safetensors file, to take all else from."""
+    decisions: str | None = None
+    """Weights whose decisions have an encoder of their own, to take masks and motion from, widened where they are
+    narrower; those of `model` without."""
     motion: str | None = None
     """Weights that began as the same network and learned motion, to take the motion from; those of `model` without."""
     mean_with: str | None = None
@@ -44,14 +49,16 @@ class CombineConfig:
 
 
 def combine(config: CombineConfig) -> M2AENet:
-    """Write and give the network with the motion of one and all else of another, or of the mean of two.
+    """Write and give the network with the decisions or the motion of one and all else of another, or of a mean of two.
 
-    Raises InputError for networks of another form, for motion that does not learn apart, and for features before the
-    motion that are not the same.
+    Raises InputError for networks of another form, for decisions or motion that do not learn apart, and for features
+    before the motion that are not the same.
     """
     network = _read(config.model)
     if config.mean_with is not None:
         _take_mean(network, config.model, config.mean_with)
+    if config.decisions is not None:
+        network = _with_decisions(network, config.model, config.decisions)
     if config.motion is not None:
         network = _with_motion(network, config.model, config.motion)
     save_model(network, config.out, {}, half=config.half)
@@ -68,12 +75,37 @@ def _take_mean(network: M2AENet, its_name: str, name_of_other: str) -> None:
     network.load_state_dict({name: torch.lerp(state[name], value, 0.5) for name, value in other.state_dict().items()})
 
 
+def _with_decisions(rest: M2AENet, its_name: str, name_of_decisions: str) -> M2AENet:
+    """Give the network with all decisions of the weights that are named, and all else of another."""
+    deciding = _read(name_of_decisions)
+    for network, name in ((rest, its_name), (deciding, name_of_decisions)):
+        if network.decision_encoder is None:
+            raise InputError(
+                f"the decisions of {name} have no encoder of their own; give weights with decision_encoder"
+            )
+    if deciding.config.width < rest.config.width:
+        deciding = _widened(deciding, rest.config.width, its_name, name_of_decisions)
+    _check_alike(rest, deciding, its_name, name_of_decisions)
+    taken = _names_of(deciding, "decisions")
+    return _joined(deciding, taken, rest)
+
+
+def _widened(narrow: M2AENet, width: int, its_name: str, name_of_narrow: str) -> M2AENet:
+    if width % narrow.config.width:
+        raise InputError(
+            f"{its_name} is {width} channels wide, no multiple of the {narrow.config.width} of {name_of_narrow}"
+        )
+    wide = M2AENet(dataclasses.replace(narrow.config, width=width))
+    # the shares are random, and the file the same each time
+    widen(narrow, wide, torch.Generator().manual_seed(0))
+    return wide
+
+
 def _with_motion(rest: M2AENet, its_name: str, name_of_motion: str) -> M2AENet:
     """Give the network with the motion of the weights that are named, and all else of another."""
     motion = _read(name_of_motion)
     _check_alike(rest, motion, its_name, name_of_motion)
-    of_motion = {id(each) for part in learning_parts(motion, "motion") for each in part.parameters()}
-    taken = {name for name, each in motion.named_parameters() if id(each) in of_motion}
+    taken = _names_of(motion, "motion")
     state, others = motion.state_dict(), rest.state_dict()
     for name in state.keys() - taken:
         if name.startswith(_before_motion(motion)) and not torch.allclose(
@@ -83,10 +115,21 @@ def _with_motion(rest: M2AENet, its_name: str, name_of_motion: str) -> M2AENet:
                 f"{name_of_motion} found its motion on other features than those of {its_name} ({name} differs); "
                 "let both learn from the same weights"
             )
-        state[name] = others[name]
-    motion.load_state_dict(state)
-    motion.config = dataclasses.replace(motion.config, **{name: getattr(rest.config, name) for name in _AS_USED})
-    return motion
+    return _joined(motion, taken, rest)
+
+
+def _names_of(network: M2AENet, learn: Learning) -> set[str]:
+    """Give the names of what learns in a part of a network."""
+    learning = {id(each) for part in learning_parts(network, learn) for each in part.parameters()}
+    return {name for name, each in network.named_parameters() if id(each) in learning}
+
+
+def _joined(part: M2AENet, taken: set[str], rest: M2AENet) -> M2AENet:
+    """Give the network with the weights of these names, all others of another network, used as the other one is."""
+    others = rest.state_dict()
+    part.load_state_dict({name: value if name in taken else others[name] for name, value in part.state_dict().items()})
+    part.config = dataclasses.replace(part.config, **{name: getattr(rest.config, name) for name in _AS_USED})
+    return part
 
 
 def _check_alike(one: M2AENet, other: M2AENet, name: str, other_name: str) -> None:
@@ -117,6 +160,14 @@ def _read(name_or_path: str) -> M2AENet:
     return model
 
 
+def _sources(config: CombineConfig) -> str:
+    """Tell what came from where."""
+    rest = config.model if config.mean_with is None else f"the mean of {config.model} and {config.mean_with}"
+    taken = {"motion": config.motion, "decisions": config.decisions}
+    parts = [f"the {part} of {source}" for part, source in taken.items() if source is not None]
+    return ", ".join([*parts, f"all else of {rest}"]) if parts else rest
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Combine as the command line says."""
     from m2aenet_core.cli import run_command
@@ -124,11 +175,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     def run() -> None:
         about = "Put motion and restoration that learned apart into one file, or the mean of two that learned alike."
         config = parse_options(CombineConfig, "m2aenet combine", about, argv)
-        if config.motion is None and config.mean_with is None:
-            raise InputError("there is nothing to combine; give --motion, --mean_with, or both")
+        if config.motion is None and config.decisions is None and config.mean_with is None:
+            raise InputError("there is nothing to combine; give --motion, --decisions or --mean_with")
         combine(config)
-        rest = config.model if config.mean_with is None else f"the mean of {config.model} and {config.mean_with}"
-        print(f"{config.out}: " + (f"the motion of {config.motion}, all else of {rest}" if config.motion else rest))
+        print(f"{config.out}: {_sources(config)}")
 
     return run_command(run)
 

@@ -27,8 +27,9 @@ FORM = M2AENetConfig(
 
 
 @pytest.fixture
-def config(tmp_path: Path, randomise: Callable[[nn.Module], None]) -> CombineConfig:
+def config(tmp_path: Path, randomise: Callable[[nn.Module], None], monkeypatch: pytest.MonkeyPatch) -> CombineConfig:
     """Both learned from the same weights: one all but the motion, the other the motion, on an encoder of its own."""
+    monkeypatch.chdir(tmp_path)
     rest, motion = M2AENet(FORM), M2AENet(replace(FORM, motion_encoder=1))
     randomise(rest)
     motion.load_state_dict(motion.state_dict() | rest.state_dict())
@@ -98,6 +99,46 @@ def test_restoration_that_learned_from_the_first_convolution_on_joins_the_motion
         assert torch.equal(restored, rest.restore(shared, 0.5).image)
 
 
+@torch.no_grad()
+def test_all_decisions_are_taken_from_a_narrower_network(
+    config: CombineConfig, randomise: Callable[[nn.Module], None]
+) -> None:
+    form = replace(FORM, motion_encoder=1, decision_encoder=True, surroundings=1)
+    narrow, rest = M2AENet(form), M2AENet(replace(form, width=8, threshold=0.25))
+    randomise(narrow)
+    randomise(rest)
+    save_model(narrow, "narrow.safetensors")
+    save_model(rest, config.model)
+    wide = replace(config, decisions="narrow.safetensors", motion=None)
+    both, blur = combine(wide).eval(), torch.rand(1, 3, 64, 48)
+    assert both.config == rest.config
+    found, own, others = (network.eval().analyze(blur) for network in (both, narrow, rest))
+    assert found.motion is not None
+    assert own.motion is not None
+    torch.testing.assert_close(found.motion.field, own.motion.field, rtol=1e-4, atol=1e-4)
+    torch.testing.assert_close(found.blur_logits, own.blur_logits, rtol=1e-4, atol=1e-4)
+    assert not torch.allclose(found.blur_logits, others.blur_logits, rtol=1e-2, atol=1e-2)
+    assert torch.equal(both.restore(others, 0.5).image, rest.restore(others, 0.5).image)
+    # the shares of a widened network are drawn at random, and the same each time
+    again = combine(wide).state_dict()
+    assert all(torch.equal(value, again[name]) for name, value in both.state_dict().items())
+
+
+def test_decisions_are_taken_where_they_have_an_encoder_of_their_own_and_fit(config: CombineConfig) -> None:
+    form = replace(FORM, motion_encoder=1, decision_encoder=True)
+    save_model(M2AENet(form), "own.safetensors")
+    save_model(M2AENet(replace(form, width=6)), "wide.safetensors")
+    for changes, sentence in (
+        ({"decisions": "own.safetensors"}, "give weights with decision_encoder"),
+        ({"model": "own.safetensors", "decisions": config.motion}, "give weights with decision_encoder"),
+        ({"model": "wide.safetensors", "decisions": "own.safetensors"}, "no multiple of the 4 of"),
+        ({"model": "own.safetensors", "decisions": "wide.safetensors"}, "differ in width"),
+    ):
+        with pytest.raises(InputError, match=sentence):
+            combine(replace(config, motion=None, **changes))
+    assert not Path(config.out).exists()
+
+
 def test_the_command_says_what_came_from_where(config: CombineConfig, capsys: pytest.CaptureFixture[str]) -> None:
     command = f"combine --model {config.model} --motion {config.motion} --out {config.out} --half true"
     assert main(command.split()) == 0
@@ -156,5 +197,5 @@ def test_there_is_no_mean_of_other_parts(config: CombineConfig) -> None:
 
 def test_nothing_to_combine_gets_a_sentence(config: CombineConfig, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["combine", "--model", config.model, "--out", config.out]) != 0
-    assert "give --motion, --mean_with, or both" in capsys.readouterr().err
+    assert "give --motion, --decisions or --mean_with" in capsys.readouterr().err
     assert not Path(config.out).exists()

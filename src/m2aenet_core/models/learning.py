@@ -17,8 +17,8 @@ the last two, each from its own terms of the loss."""
 
 
 def learning_parts(network: M2AENet, learn: Learning) -> list[nn.Module]:
-    """Give what learns: everything; mask predictor, motion analyzer and their surroundings; the motion analyzer and its
-    own surroundings; what follows them; or both of the last two.
+    """Give what learns: everything; mask predictor, motion analyzer, their surroundings and the encoder, if they have
+    one to themselves; the motion analyzer and its own surroundings; what follows them; or both of the last two.
 
     Raises InputError for a network that decides nothing, or at every scale, where the two cannot be told apart, and for
     motion that has no surroundings of its own.
@@ -29,7 +29,8 @@ def learning_parts(network: M2AENet, learn: Learning) -> list[nn.Module]:
         raise InputError("this network takes no decisions before it restores; choose scales: fourth, with a mask")
     of_motion: list[nn.Module] = [network.motion_encoders, network.motion_surroundings, network.motion_analyzers]
     if learn == "decisions":
-        return [network.surroundings, network.mask_predictors, *of_motion]
+        of_all = [network.surroundings, network.mask_predictors, *of_motion]
+        return of_all if network.decision_encoder is None else [network.decision_encoder, *of_all]
     if learn in ("motion", "motion_and_restoration") and not len(network.motion_surroundings):
         raise InputError("motion learns alone where it has surroundings of its own; give motion_surroundings")
     if learn == "motion":

@@ -245,8 +245,12 @@ class M2AENet(Network):
         return NetworkOutput(restored, tuple(all_logits), tuple(masks), tuple(motions), padding=padding)
 
     def _decisions(self, blur: Tensor, image: Tensor, padding: Padding, *, with_mask: bool) -> NetworkOutput:
-        """Give logits, if wanted, and motion at the last encoder stage, without gradients before it."""
-        with torch.no_grad():
+        """Give logits, if wanted, and motion at the last encoder stage.
+
+        Without gradients before it, unless all decisions learn and have an encoder of their own.
+        """
+        encoder_learns = with_mask and self.decision_encoder is not None
+        with torch.set_grad_enabled(torch.is_grad_enabled() and encoder_learns):
             features, skips = self._see(image)
         logits, motion = self._look(len(skips), features, skips, with_mask=with_mask)
         return NetworkOutput(

@@ -437,13 +437,13 @@ def test_a_part_learns_without_the_rest(learn: Learning, form: str, randomise: C
 
 
 @pytest.mark.parametrize("form", ["surroundings", "deconvolution", "motion's own encoder", "decisions' own encoder"])
-def test_both_parts_are_all_but_the_first_stages(form: str) -> None:
+def test_both_parts_are_all_but_first_stages_that_both_need(form: str) -> None:
     network = M2AENet(FORMS[form])
     parts = [learning_parts(network, learn) for learn in ("decisions", "restoration")]
     first, second = ({id(parameter) for each in some for parameter in each.parameters()} for some in parts)
     assert not first & second
     rest = {name.split(".")[0] for name, each in network.named_parameters() if id(each) not in first | second}
-    assert rest == ({"decision_encoder"} if network.config.decision_encoder else {"intro", "encoders", "downs"})
+    assert rest == (set() if network.config.decision_encoder else {"intro", "encoders", "downs"})
 
 
 def test_what_is_restored_learns_without_moving_the_decisions(randomise: Callable[[nn.Module], None]) -> None:
