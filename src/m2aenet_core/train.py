@@ -10,6 +10,7 @@ import os
 import sys
 from collections.abc import Sequence
 from contextlib import nullcontext
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -81,7 +82,9 @@ def _run(fabric: Fabric, config: TrainConfig, state: TrainState, sources: Source
 
 def _setup(fabric: Fabric, config: TrainConfig) -> TrainState:
     torch.manual_seed(config.seed)
-    network = in_channels_last(first_network(config))
+    goes_on = (Path(config.out) / CHECKPOINT).is_file()
+    # what a run that goes on began with need not be there any more
+    network = in_channels_last(first_network(replace(config, init_from=None) if goes_on else config))
     ema = copy.deepcopy(network).eval().requires_grad_(False).to(fabric.device)
     model, optimizer = fabric.setup(network, make_optimizer(config, network))
     return TrainState(model, ema, optimizer)

@@ -62,7 +62,14 @@ def batches(
         # forked workers share the source's photos and cache; where fork is missing, photos are copied once
         multiprocessing_context="fork" if workers and "fork" in torch.multiprocessing.get_all_start_methods() else None,
     )
-    for batch in loader:
-        if isinstance(batch, InputError):
-            raise batch
-        yield batch
+    iterator = iter(loader)
+    try:
+        for batch in iterator:
+            if isinstance(batch, InputError):
+                raise batch
+            yield batch
+    finally:
+        # the traceback of an error keeps the iterator, and with it the workers, who heed no signal: Python would never
+        # end, as it waits for them
+        if workers:
+            iterator._shutdown_workers()  # type: ignore[attr-defined]

@@ -31,8 +31,9 @@ def reblur(sharp: Tensor, offsets: Tensor) -> Tensor:
     """Blur a sharp image (B, C, H, W) again along its trajectory: eq. (11) with one global normalisation.
 
     offsets (N, B, 2, H, W): displacement (y, x) in pixels at N instants. The sum over instants of the splatted
-    image is divided by the sum of the splatted weights. Zero displacement gives the image itself; the instant
-    at mid-exposure has zero displacement, so no pixel stays without weight. Differentiable, once, in both arguments.
+    image is divided by the sum of the splatted weights. Zero displacement gives the image itself; at an odd number of
+    instants the middle one has zero displacement, so no pixel stays without weight. At an even number one may, and is
+    0, where neighbouring instants lie further apart than a pixel. Differentiable, once, in both arguments.
 
     Memory: 3 C + 16 values for each pixel, whatever the number of instants. For the backward pass the arguments alone
     are kept; it takes 5 C + 10 beside the gradients, and at sides that are no powers of two a padded copy as `splat`.

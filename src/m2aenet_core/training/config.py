@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -129,6 +129,15 @@ _MAY_CHANGE = frozenset(
 )
 
 
+# what the loss is the sum of; the first are of the restored image
+_OF_RESTORED = ("l1", "ssim", "fft", "log_error")
+_TERMS = (*_OF_RESTORED, "mask", "reblur", "total_variation", "displacement", "path")
+# the window of SSIM is eleven pixels wide
+_SMALLEST_CROP_PX = 16
+# both ends of the exposure and its middle
+_FEWEST_INSTANTS = 3
+
+
 def check_config(config: TrainConfig) -> None:
     """Raise InputError for settings that cannot be trained with."""
     if config.data is None and not config.pairs:
@@ -143,6 +152,36 @@ def check_config(config: TrainConfig) -> None:
         raise InputError(f"a {config.network} cannot learn in parts; give --learn all")
     if min(config.log_every, config.validation_samples) < 1:
         raise InputError("log_every and validation_samples must be at least 1")
+    if config.seed < 0:
+        raise InputError(f"seed is {config.seed}; give 0 or more")
+    if not config.learning_rate >= 0:
+        raise InputError(f"learning_rate is {config.learning_rate}; give 0 or more")
+    if not all(0 <= beta < 1 for beta in config.betas):
+        raise InputError(f"betas are {config.betas}; give two numbers from 0 to less than 1")
+    if config.blur.crop_px < _SMALLEST_CROP_PX:
+        raise InputError(f"blur.crop_px is {config.blur.crop_px}; give at least {_SMALLEST_CROP_PX}")
+    if not 0 <= config.loss.shift_px < config.blur.crop_px:
+        raise InputError(f"loss.shift_px is {config.loss.shift_px}; give 0 to less than blur.crop_px")
+    if config.loss.instants < _FEWEST_INSTANTS:
+        raise InputError(f"loss.instants is {config.loss.instants}; give at least {_FEWEST_INSTANTS}")
+    if not any(getattr(config.loss, term) for term in _TERMS if _reaches(term, config)):
+        terms = ", ".join(f"loss.{term}" for term in _TERMS if _reaches(term, config))
+        raise InputError(f"there is nothing to minimise; give a weight to one of {terms}")
+
+
+def reaching_loss(config: TrainConfig) -> LossConfig:
+    """Give the loss without the terms that do not reach what learns."""
+    return replace(config.loss, **{term: 0.0 for term in _TERMS if not _reaches(term, config)})
+
+
+def _reaches(term: str, config: TrainConfig) -> bool:
+    if term in _OF_RESTORED:
+        return config.learn not in ("decisions", "motion")
+    if config.network == "nafnet" or config.learn == "restoration":
+        return False
+    if config.network == "lmdvit":
+        return term == "mask"
+    return term != "mask" or config.learn in ("all", "decisions")
 
 
 def check_resumable(folder: Path, config: TrainConfig) -> None:

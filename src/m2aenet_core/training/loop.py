@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
+from contextlib import closing, contextmanager
 
 from lightning_fabric import Fabric
 
 from m2aenet_core.data.loader import batches
 from m2aenet_core.data.sample import Batch, Source
 from m2aenet_core.data.synthetic import MadeBlur
+from m2aenet_core.errors import InputError
 from m2aenet_core.training.config import TrainConfig
 from m2aenet_core.training.launch import world_max
 from m2aenet_core.training.run_folder import RunFolder
@@ -29,21 +31,21 @@ def fit(
     A request to stop is granted between two steps, when model, average, optimizer and count belong together.
     """
     watch = Watch(fabric.device)
-    stream = _samples(fabric, config, state.step, source)
     is_to_stop = False
-    # one step at least, or a run whose time is short would never get anywhere
-    while state.step < config.steps and not is_to_stop:
-        watch.mark()
-        batch = _next(stream, stopping)
-        if batch is None:
-            break
-        batch = fabric.to_device(batch)
-        watch.mark()
-        figures = take_step(fabric, config, state, batch)
-        state.step += 1
-        watch.mark()
-        folder.add(figures, watch)
-        is_to_stop = _is_to_stop(fabric, state.step, stopping)
+    with _death_of_workers_told(), closing(_samples(fabric, config, state.step, source)) as stream:
+        # one step at least, or a run whose time is short would never get anywhere
+        while state.step < config.steps and not is_to_stop:
+            watch.mark()
+            batch = _next(stream, stopping)
+            if batch is None:
+                break
+            batch = fabric.to_device(batch)
+            watch.mark()
+            figures = take_step(fabric, config, state, batch)
+            state.step += 1
+            watch.mark()
+            folder.add(figures, watch)
+            is_to_stop = _is_to_stop(fabric, state.step, stopping)
     folder.finish()
 
 
@@ -64,7 +66,24 @@ def _next(stream: Iterator[Batch], stopping: Stopping) -> Batch | None:
         return None
 
 
-def _samples(fabric: Fabric, config: TrainConfig, step: int, source: Source) -> Iterator[Batch]:
+@contextmanager
+def _death_of_workers_told() -> Iterator[None]:
+    """Raise InputError where a process that makes samples was killed, as happens where memory runs out.
+
+    torch tells of it with an error that has no type of its own, in the middle of whatever is being done.
+    """
+    try:
+        yield
+    except RuntimeError as error:
+        if not str(error).startswith("DataLoader worker"):
+            raise
+        raise InputError(
+            f"a process that makes samples has died, perhaps for want of memory ({str(error).strip()}); give fewer "
+            "--workers, and the same command goes on from the last checkpoint"
+        ) from error
+
+
+def _samples(fabric: Fabric, config: TrainConfig, step: int, source: Source) -> Generator[Batch]:
     """Give this process's share of each step's batch, from a step on."""
     size, rank, ranks = config.batch_size // fabric.world_size, fabric.global_rank, fabric.world_size
     is_gpu = fabric.device.type == "cuda"

@@ -104,7 +104,10 @@ class RunFolder:
         for step, names, values in self._pending:
             figures = dict(zip(names, values.tolist(), strict=True))
             if not math.isfinite(figures["loss"]):
-                raise InputError(f"the loss became {figures['loss']} at step {step}; lower learning_rate and run again")
+                raise InputError(
+                    f"the loss became {figures['loss']} at step {step}; begin again with a lower learning_rate "
+                    "and another --out"
+                )
             if self._log is not None:
                 self._log.add(step, {**figures, "learning_rate": learning_rate_at(step - 1, self._config)})
                 self._losses.append(figures["loss"])

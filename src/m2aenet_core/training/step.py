@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from dataclasses import replace
 
 import torch
 from lightning_fabric import Fabric
@@ -11,10 +10,10 @@ from torch import Tensor
 from torch.optim import AdamW
 
 from m2aenet_core.data.sample import Batch
-from m2aenet_core.losses import LossConfig, compute_losses
+from m2aenet_core.losses import compute_losses
 from m2aenet_core.models.network import NetworkOutput, as_output
 from m2aenet_core.ops.draws import Draws
-from m2aenet_core.training.config import TrainConfig
+from m2aenet_core.training.config import TrainConfig, reaching_loss
 from m2aenet_core.training.state import TrainState
 
 # a sample's number fills the low bits of its seed, the run's seed the high ones
@@ -68,7 +67,7 @@ def _learn_from(
 ) -> dict[str, Tensor]:
     """Add the gradients of some samples, and give their figures."""
     output = _output(config, state, samples.blur, seeds)
-    terms = compute_losses(output, samples, _terms_of(config))
+    terms = compute_losses(output, samples, reaching_loss(config))
     loss = torch.stack(list(terms.values())).sum()
     fabric.backward(loss / config.accumulate)
     figures = {"loss": loss, **terms, "psnr_db": _psnr_db(output.restored, samples.sharp)}
@@ -83,18 +82,6 @@ def _output(config: TrainConfig, state: TrainState, blur: Tensor, seeds: Tensor)
     if config.network == "lmdvit":
         return as_output(state.model(blur, draws=draws))
     return as_output(state.model(blur, draws=draws, learn=config.learn))
-
-
-def _terms_of(config: TrainConfig) -> LossConfig:
-    if config.learn == "decisions":
-        return replace(config.loss, l1=0.0, ssim=0.0, fft=0.0, log_error=0.0)
-    if config.learn == "motion":
-        return replace(config.loss, l1=0.0, ssim=0.0, fft=0.0, log_error=0.0, mask=0.0)
-    if config.learn == "motion_and_restoration":
-        return replace(config.loss, mask=0.0)
-    if config.learn == "restoration":
-        return replace(config.loss, mask=0.0, reblur=0.0, total_variation=0.0, displacement=0.0, path=0.0)
-    return config.loss
 
 
 def _seeds(fabric: Fabric, config: TrainConfig, step: int, count: int) -> Tensor:

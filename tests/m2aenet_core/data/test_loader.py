@@ -65,3 +65,20 @@ def test_a_signal_that_reaches_all_processes_of_a_run_leaves_its_workers(
         os.kill(worker.pid, number)
     made += making
     assert_same(made, list(batches(source, seed=1, size=2, first=0, last=40)))
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, None])
+def test_no_worker_is_left_when_one_is_killed_or_the_run_ends_early(number: int | None, source: MadeBlur) -> None:
+    making = batches(source, seed=1, size=2, first=0, last=400, workers=2)
+    next(making)
+    workers = multiprocessing.active_children()
+    if number is None:
+        making.close()
+    else:
+        assert workers[0].pid is not None
+        os.kill(workers[0].pid, number)
+        with pytest.raises(RuntimeError, match="DataLoader worker"):
+            list(making)
+    for worker in workers:
+        worker.join(timeout=20)
+        assert worker.exitcode is not None

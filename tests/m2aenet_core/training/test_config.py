@@ -1,5 +1,6 @@
 """What cannot be trained with, and what a run that goes on may change."""
 
+import math
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -21,14 +22,24 @@ from m2aenet_core.training.config import TrainConfig, check_config, check_resuma
         ({"steps": 0}, "steps is 0; give at least 1"),
         ({"accumulate": 0}, "accumulate is 0"),
         ({"log_every": 0}, "log_every"),
+        ({"seed": -1}, "seed is -1; give 0 or more"),
+        ({"learning_rate": -1.0}, "learning_rate is -1.0; give 0 or more"),
+        ({"learning_rate": math.nan}, "learning_rate is nan; give 0 or more"),
+        ({"betas": (1.5, 0.9)}, r"betas are \(1.5, 0.9\); give two numbers"),
+        ({"blur": {"crop_px": 8}}, "blur.crop_px is 8; give at least 16"),
+        ({"loss": {"shift_px": 400}}, "loss.shift_px is 400; give 0 to less than blur.crop_px"),
+        ({"loss": {"instants": 2}}, "loss.instants is 2; give at least 3"),
+        ({"network": "nafnet", "loss": {"l1": 0, "ssim": 0, "fft": 0}}, "there is nothing to minimise; give a weight"),
+        ({"learn": "motion", "loss": {"reblur": 0, "total_variation": 0}}, "of loss.reblur, loss.total_variation"),
     ],
 )
 def test_what_cannot_be_trained_with_gets_a_sentence(
     config: TrainConfig, changes: dict[str, Any], sentence: str
 ) -> None:
     check_config(config)
+    inner = {name: replace(getattr(config, name), **of) for name, of in changes.items() if isinstance(of, dict)}
     with pytest.raises(InputError, match=sentence):
-        check_config(replace(config, **changes))
+        check_config(replace(config, **changes | inner))
 
 
 @pytest.fixture

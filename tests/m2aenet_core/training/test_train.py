@@ -413,6 +413,23 @@ def test_a_killed_run_leaves_no_process_behind(config: TrainConfig, tmp_path: Pa
     assert len(gone) == len(children)
 
 
+@pytest.mark.slow
+def test_a_run_whose_samples_stop_coming_ends_with_a_sentence(config: TrainConfig, tmp_path: Path) -> None:
+    psutil = pytest.importorskip("psutil")
+    file = tmp_path / "starved.yaml"
+    file.write_text(to_yaml(replace(config, steps=10_000, workers=2)))
+    process = subprocess.Popen(
+        [sys.executable, "-m", "m2aenet_core.train", "--config", str(file)], stderr=subprocess.PIPE, text=True
+    )
+    while process.poll() is None and not rows_of(Path(config.out) / "losses.csv"):
+        time.sleep(0.05)
+    psutil.Process(process.pid).children()[0].kill()
+    error = process.communicate(timeout=120)[1]
+    assert process.returncode == 1
+    assert "a process that makes samples has died" in error
+    assert "Traceback" not in error
+
+
 # -- several processes ----------------------------------------------------------------------------------------------
 
 
@@ -464,11 +481,22 @@ def test_a_run_can_start_from_weights(config: TrainConfig, tiny_model: M2AENet, 
     assert_same_weights(train(replace(still, learning_rate=0, final_learning_rate=0)), start)
 
 
+def test_what_a_run_began_with_may_be_gone_when_it_goes_on(
+    config: TrainConfig, tiny_model: M2AENet, tmp_path: Path
+) -> None:
+    start = tmp_path / "start.safetensors"
+    save_model(tiny_model, start)
+    begun = replace(config, model=tiny_model.config, init_from=str(start))
+    train(replace(begun, steps=2))
+    start.unlink()
+    assert load_model(train(replace(begun, steps=3))).config == tiny_model.config
+
+
 # -- what it refuses ------------------------------------------------------------------------------------------------
 
 
 def test_a_loss_that_explodes_gets_a_sentence(config: TrainConfig) -> None:
-    with pytest.raises(InputError, match=r"the loss became (nan|inf) at step \d; lower learning_rate and run again"):
+    with pytest.raises(InputError, match=r"the loss became (nan|inf) at step \d; begin again with a lower"):
         train(replace(config, learning_rate=1e30, clip_norm=0))
 
 
