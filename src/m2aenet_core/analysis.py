@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -11,10 +11,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from m2aenet_core.device import is_out_of_memory
 from m2aenet_core.models.network import Encoded
 from m2aenet_core.models.path import ends_of_path, path_of_ends, usual_direction
 from m2aenet_core.models.trajectory import Motion, TrajectoryForm, trajectory_through
-from m2aenet_core.ops.resize import resize_image
+from m2aenet_core.ops.resize import resize_displacement, resize_image
 from m2aenet_core.pixels import Image, ValueRange
 from m2aenet_core.tiling import Box, any_in_cells
 from m2aenet_core.working_scale import Enlargement, Size, reduced_mask
@@ -98,14 +99,7 @@ class Analysis:
     @cached_property
     def blur_probability(self) -> NDArray[np.float32]:
         """(H, W) float32 in [0, 1]: probability that a pixel is blurred."""
-        height, width = self._seen_size
-        full = self.coarse_probability
-        if self.decides_windows:
-            full = torch.nn.functional.interpolate(full, size=self.padded_size, mode="nearest")
-        full = resize_image(full, self.padded_size)[..., :height, :width]
-        if self.decides_windows:
-            full = torch.nn.functional.interpolate(full, size=self._size, mode="nearest")
-        return resize_image(full, self._size)[0, 0].cpu().numpy()
+        return with_room(self._enlarged_probability, self.coarse_probability)[0, 0].numpy()
 
     @cached_property
     def start_displacement(self) -> NDArray[np.float32]:
@@ -150,15 +144,44 @@ class Analysis:
         height, width = self._size
         if self.coarse_motion is None:
             return np.zeros((2, height, width, 2), np.float32)
-        rows, columns = self._seen_size
-        full = self.coarse_motion.resized(self.padded_size).map(lambda field: field[..., :rows, :columns])
-        full = full.resized(self._size)
-        if not full.tells_time:
-            # one direction of time for all that moves, as far as there is one
-            coarse = path_of_ends(self.coarse_motion.start, self.coarse_motion.end)
-            forwards = usual_direction(coarse, self.coarse_probability)
-            full = full.map(lambda _: ends_of_path(path_of_ends(full.start, full.end), forwards))
-        return np.ascontiguousarray(full.field[0].view(-1, 2, height, width).permute(0, 2, 3, 1).cpu().numpy())
+        full = with_room(self._enlarged_motion, self.coarse_motion.field)
+        return np.ascontiguousarray(full[0].view(-1, 2, height, width).permute(0, 2, 3, 1).numpy())
+
+    def _enlarged_probability(self, full: Tensor) -> Tensor:
+        """Give the probability of cells (1, 1, h, w) for the photo's pixels."""
+        height, width = self._seen_size
+        if self.decides_windows:
+            full = torch.nn.functional.interpolate(full, size=self.padded_size, mode="nearest")
+        full = resize_image(full, self.padded_size)[..., :height, :width]
+        if self.decides_windows:
+            full = torch.nn.functional.interpolate(full, size=self._size, mode="nearest")
+        return resize_image(full, self._size)
+
+    def _enlarged_motion(self, field: Tensor) -> Tensor:
+        """Give the displacements of cells (1, 2 * K, h, w) for the photo's pixels, in these."""
+        assert self.coarse_motion is not None
+        if self.coarse_motion.tells_time:
+            return self._enlarged_displacement(field)
+        # the mean of a path and the same path backwards would be none at all
+        path = path_of_ends(field[:, :2], field[:, -2:])
+        # one direction of time for all that moves, as far as there is one
+        forwards = usual_direction(path, self.coarse_probability.to(path.device))
+        return ends_of_path(self._enlarged_displacement(path), forwards)
+
+    def _enlarged_displacement(self, field: Tensor) -> Tensor:
+        height, width = self._seen_size
+        full = resize_displacement(field, self.padded_size)[..., :height, :width]
+        return resize_displacement(full, self._size)
+
+
+def with_room(enlarge: Callable[[Tensor], Tensor], field: Tensor) -> Tensor:
+    """Give what becomes of a small field at full size, on the CPU; made there where its device has no room for it."""
+    try:
+        return enlarge(field).cpu()
+    except Exception as error:
+        if not is_out_of_memory(error):
+            raise
+    return enlarge(field.cpu())
 
 
 def _trajectory(instants: NDArray[np.float32], form: TrajectoryForm, n: int) -> NDArray[np.float32]:

@@ -18,7 +18,7 @@ from m2aenet_core.atomic import write_together
 from m2aenet_core.deblur_plan import PlannedPhoto
 from m2aenet_core.errors import Cancelled, InputError
 from m2aenet_core.image_io import Photo, check_storable, encode_image, read_image
-from m2aenet_core.record import encode_record, make_record, mean_displacement_px, notes_of
+from m2aenet_core.record import encode_record, make_record, notes_of
 from m2aenet_core.trust_words import check_record, verdict
 
 if TYPE_CHECKING:
@@ -127,7 +127,9 @@ def read_mask(path: str | Path) -> np.ndarray:
 
 def explain_failure(source: Path, error: Exception) -> str:
     """A sentence about `error` that names the photo. What is not the user's to mend also gets its traceback."""
-    if isinstance(error, MemoryError):
+    from m2aenet_core.device import is_out_of_memory
+
+    if is_out_of_memory(error):
         return f"{source} does not fit into the memory; close other programs, or cut it into smaller photos"
     if not isinstance(error, InputError):
         traceback.print_exception(error)
@@ -165,7 +167,7 @@ def _restore(
     )
     result = deblurrer.restore(analysis, settings.threshold, mask=mask, progress=progress)
     record = make_record(deblurrer, result, planned.source, mask=settings.mask, command=command)
-    findings = _findings(result)
+    findings = _findings(result, record["result"]["mean_displacement_px"])
     if settings.check:
         trust = measure_trust(result, progress=progress)
         record["check"] = check_record(trust)
@@ -204,8 +206,7 @@ def _npz(**arrays: np.ndarray) -> bytes:
     return buffer.getvalue()
 
 
-def _findings(result: DeblurResult) -> str:
-    moved = mean_displacement_px(result.analysis, result.mask)
+def _findings(result: DeblurResult, moved: float | None) -> str:
     movement = "" if moved is None else f", mean displacement {moved:.1f} px"
     notes = "".join(f". {note.removesuffix('.')}" for note in notes_of(result))
     scale = "" if result.analysis.scale == 1 else f", at scale {result.analysis.scale:g}"

@@ -9,10 +9,10 @@ from typing import Any
 
 import imagecodecs
 import numpy as np
-from PIL import Image, ImageCms
+from PIL import Image, ImageCms, TiffImagePlugin
 
 from m2aenet_core.errors import InputError
-from m2aenet_core.exif import ORIENTATION
+from m2aenet_core.exif import ORIENTATION, exif_of_tiff
 from m2aenet_core.stored_image import StoredImage
 
 _FORMATS = ("JPEG", "PNG", "TIFF", "WEBP", "BMP")
@@ -22,6 +22,7 @@ _JPEG_PAIR = "MPO"
 _FINE_ENCODING: Mapping[str, Mapping[str, Any]] = {"JPEG": {"quality": 95}, "WEBP": {"quality": 95, "method": 4}}
 _TABLE_SUM_AT_QUALITY_95 = 369
 _MAX_JPEG_EXIF_BYTES = 65_533
+_NEW_SUBFILE_TYPE, _REDUCED = 254, 1  # tag of a TIFF's page, and its bit for a preview of another one
 _PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _PNG_HEADER_END = 33  # the signature, then the IHDR chunk, which is always first and 25 bytes long
 
@@ -37,7 +38,9 @@ def decode_with_pillow(content: bytes) -> tuple[str, StoredImage]:
     with warnings.catch_warnings(action="ignore"), Image.open(io.BytesIO(content), formats=_FORMATS) as image:
         file_format = "JPEG" if image.format == _JPEG_PAIR else str(image.format)
         frames = getattr(image, "n_frames", 1)
-        if frames > 1 and image.format != _JPEG_PAIR:
+        if isinstance(image, TiffImagePlugin.TiffImageFile):
+            _seek_photo(image, frames)
+        elif frames > 1 and image.format != _JPEG_PAIR:
             raise InputError(f"holds {frames} frames, and a photo has one; save each frame as a file of its own")
         image.load()
         profile = image.info.get("icc_profile")
@@ -49,7 +52,7 @@ def decode_with_pillow(content: bytes) -> tuple[str, StoredImage]:
             samples=samples,
             orientation=_orientation(image),
             icc_profile=profile,
-            exif=_exif(image),
+            exif=exif_of_tiff(content) if file_format == "TIFF" else _exif(image),
             dpi=_dpi(image),
             encoding=_encoding(image, content),
         )
@@ -73,6 +76,14 @@ def encode_with_pillow(samples: np.ndarray, file_format: str, like: StoredImage)
     buffer = io.BytesIO()
     Image.fromarray(samples).save(buffer, format=file_format, **options)
     return buffer.getvalue()
+
+
+def _seek_photo(image: TiffImagePlugin.TiffImageFile, frames: int) -> None:
+    """Go to the photo among its previews; `tiff_io` has seen that there is one."""
+    for frame in range(frames):
+        image.seek(frame)
+        if not image.tag_v2.get(_NEW_SUBFILE_TYPE, 0) & _REDUCED:
+            return
 
 
 def _samples(image: Image.Image, profile: bytes | None) -> tuple[np.ndarray, bytes | None]:

@@ -17,6 +17,9 @@ ValueRange = tuple[float, float]
 
 # the tops of the usual bit depths: a 12-bit photo in 16-bit pixels is not a dark one
 _TOPS = (255, 1023, 4095, 16383, 65535, 2**24 - 1, 2**32 - 1)
+# Bicubic resizing and sharpening swing beyond white, by some per cent and at hard edges by some tenths of it; lights in
+# linear floats may be brighter than paper. In units of 0 to 255 such a photo would be black all over.
+_BRIGHTEST_FOR_WHITE_1 = 2.0
 
 
 def check_image(image: Image) -> None:
@@ -45,8 +48,9 @@ def colours(image: Image) -> Image:
 def value_range_of(image: Image) -> ValueRange:
     """Give the values that stand for black and white.
 
-    uint8: 0 and 255. Other integers and floats: 0 and the top of the smallest usual depth that holds the image
-    (1.0 for floats, then 255, 1023, 4095, 16383, 65535 ...). With negative values: the image's own extremes.
+    uint8: 0 and 255. Floats up to 2: 0 and 1, as resizing swings beyond white. Others, and integers: 0 and the top of
+    the smallest usual depth that holds the image (255, 1023, 4095, 16383, 65535 ...). With negative values: the image's
+    own extremes.
     """
     values = colours(image)
     low, high = float(values.min()), float(values.max())
@@ -54,8 +58,9 @@ def value_range_of(image: Image) -> ValueRange:
         return 0.0, 255.0
     if low < 0 or high > _TOPS[-1]:
         return low, high if high > low else low + 1.0
-    tops = (1.0, *_TOPS) if image.dtype.kind == "f" else _TOPS
-    return 0.0, float(next(top for top in tops if high <= top))
+    if image.dtype.kind == "f" and high <= _BRIGHTEST_FOR_WHITE_1:
+        return 0.0, 1.0
+    return 0.0, float(next(top for top in _TOPS if high <= top))
 
 
 def check_value_range(value_range: ValueRange) -> None:

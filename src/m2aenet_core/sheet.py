@@ -11,6 +11,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,10 +20,12 @@ from scipy import ndimage
 from tqdm import tqdm
 
 from m2aenet_core.analysis import Analysis, DeblurResult
-from m2aenet_core.atomic import write_atomic
+from m2aenet_core.atomic import require_writable, write_atomic
+from m2aenet_core.cli import EXIT_FAILED, run_command
 from m2aenet_core.data.folder import Pixels, list_images
-from m2aenet_core.deblurrer import Deblurrer
-from m2aenet_core.errors import InputError
+from m2aenet_core.deblur_files import explain_failure
+from m2aenet_core.deblurrer import Deblurrer, check_threshold
+from m2aenet_core.errors import Cancelled, InputError
 from m2aenet_core.evaluation.sheet import SheetRow, heat, sheet_png, side_by_side_png
 from m2aenet_core.image_io import read_image
 from m2aenet_core.options import parse_options
@@ -38,9 +41,11 @@ class SheetConfig:
     """Which photos, and how they are shown."""
 
     data: str
-    """Folder of photos, sub-folders included."""
+    """Folder of photos, sub-folders included; the sheets in it are left out."""
     out: str = "sheets"
     """Folder for sheet_01.jpg and so on."""
+    overwrite: bool = False
+    """Replace files that exist; photos are never replaced."""
     model: str = "default"
     """Embedded weights by name, or a .safetensors file."""
     threshold: float = 0.5
@@ -57,25 +62,66 @@ class SheetConfig:
     """JPEG quality."""
 
 
-def draw_sheets(config: SheetConfig) -> list[Path]:
-    """Write the sheets, and give their files.
+class Drawn(NamedTuple):
+    """The files of the sheets, and a sentence for each photo that is on none."""
 
-    Raises InputError where there are no photos, one cannot be read, or settings make no sheet.
+    files: list[Path]
+    failures: list[str]
+
+
+def draw_sheets(config: SheetConfig) -> Drawn:
+    """Write the sheets; a photo that cannot be shown costs the others nothing.
+
+    Raises InputError where there are no photos, a file would be replaced, or settings make no sheet.
     """
     if config.rows < 1 or not 0 <= config.width <= 10_000 or not 1 <= config.quality <= 100:
         raise InputError("rows must be at least 1, width from 0 to 10000, quality from 1 to 100")
-    paths = list_images(config.data)
+    check_threshold(config.threshold)
+    paths = _photos(config)
+    files = _files(config, paths)
     deblurrer = Deblurrer(config.model, device=config.device, execution=config.execution)
-    written: list[Path] = []
+    drawn = Drawn([], [])
     rows: list[SheetRow] = []
     for number, path in enumerate(tqdm(paths, unit="photo", dynamic_ncols=True), start=1):
-        result = deblurrer(read_image(path).pixels, config.threshold)
-        rows.append(SheetRow(_strip(result), _caption(path.relative_to(config.data), result)))
-        if len(rows) == config.rows or number == len(paths):
-            written.append(Path(config.out) / f"sheet_{len(written) + 1:02d}.jpg")
-            write_atomic(written[-1], _jpeg(sheet_png(_TITLES, rows), config.width, config.quality))
+        try:
+            result = deblurrer(read_image(path).pixels, config.threshold)
+            rows.append(SheetRow(_strip(result), _caption(path.relative_to(config.data), result)))
+        except Cancelled:
+            raise
+        except Exception as error:  # one bad photo must not cost the others
+            drawn.failures.append(explain_failure(path, error))
+        if len(rows) == config.rows or (rows and number == len(paths)):
+            file = files[len(drawn.files)]
+            write_atomic(file, _jpeg(sheet_png(_TITLES, rows), config.width, config.quality))
+            drawn.files.append(file)
             rows = []
-    return written
+    return drawn
+
+
+def _photos(config: SheetConfig) -> list[Path]:
+    """The photos below the folder, without what lies where the sheets go."""
+    data, out = Path(config.data).resolve(), Path(config.out).resolve()
+    paths = list_images(config.data)
+    # where the photos themselves lie there, `_files` sees to it that they stay
+    if not data.is_relative_to(out):
+        paths = [path for path in paths if not path.resolve().is_relative_to(out)]
+    if not paths:
+        raise InputError(f"{config.data} holds no photos but those in {config.out}; name another folder with --out")
+    return paths
+
+
+def _files(config: SheetConfig, photos: Sequence[Path]) -> list[Path]:
+    """The files of as many sheets as the photos fill. Raises InputError where one of them may not be written."""
+    count = -(-len(photos) // config.rows)
+    files = [Path(config.out) / f"sheet_{number:02d}.jpg" for number in range(1, count + 1)]
+    inputs = {photo.resolve() for photo in photos}
+    for file in files:
+        if file.resolve() in inputs:
+            raise InputError(f"{file} would replace a photo; choose another folder with --out")
+        if file.exists() and not config.overwrite:
+            raise InputError(f"{file} exists; choose another folder with --out, or add --overwrite")
+    require_writable(files[0])
+    return files
 
 
 def _strip(result: DeblurResult) -> bytes:
@@ -112,7 +158,9 @@ def _colours(image: NDArray[np.generic], analysis: Analysis) -> Pixels:
 def _caption(name: Path, result: DeblurResult) -> str:
     moved = mean_displacement_px(result.analysis, result.mask)
     found = f"{result.density:.1%} blurred"
-    return f"{name}    {found}" + ("" if moved is None else f", moved by {moved:.0f} px")
+    # a name that is not UTF-8 could not be drawn
+    shown = str(name).encode(errors="backslashreplace").decode()
+    return f"{shown}    {found}" + ("" if moved is None else f", moved by {moved:.0f} px")
 
 
 def _jpeg(png: bytes, width: int, quality: int) -> bytes:
@@ -125,13 +173,16 @@ def _jpeg(png: bytes, width: int, quality: int) -> bytes:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Draw as the command line says."""
-    from m2aenet_core.cli import run_command
+    """Draw as the command line says; 0 if every photo is on a sheet, 1 if one is not."""
 
-    def run() -> None:
+    def run() -> int:
         about = "Show what a model makes of many photos: where it finds blur, and the strongest of it before and after."
-        written = draw_sheets(parse_options(SheetConfig, "m2aenet sheet", about, argv))
-        print("\n".join(map(str, written)))
+        drawn = draw_sheets(parse_options(SheetConfig, "m2aenet sheet", about, argv))
+        for file in drawn.files:
+            print(file)
+        for failure in drawn.failures:
+            print(f"error: {failure}", file=sys.stderr)
+        return EXIT_FAILED if drawn.failures else 0
 
     return run_command(run)
 

@@ -13,6 +13,8 @@ from m2aenet_core.stored_image import MAX_PIXELS, StoredImage
 _COMPRESSIONS = {1: "none", 5: "lzw", 8: "adobe_deflate", 32773: "packbits", 34925: "lzma", 50000: "zstd"}  # lossless
 _WITH_PREDICTOR = ("lzw", "adobe_deflate", "zstd")
 _ICC_PROFILE = 34675
+_X_RESOLUTION, _Y_RESOLUTION, _RESOLUTION_UNIT = 282, 283, 296
+_UNITS_PER_INCH = {2: 1.0, 3: 2.54}  # inch, centimetre; 1 tells the shape of a pixel alone
 _DIRECT = (0, 1, 2)  # photometric: white is zero, black is zero, RGB
 _YCBCR = 6
 _JPEG = 7
@@ -38,6 +40,7 @@ def decode_tiff(content: bytes) -> StoredImage | None:
             orientation=_orientation(page),
             icc_profile=page.tags[_ICC_PROFILE].value if _ICC_PROFILE in page.tags else None,
             exif=exif_of_tiff(content),
+            dpi=_dpi(page),
             encoding=_encoding(page),
         )
 
@@ -100,7 +103,19 @@ def _samples(page: tifffile.TiffPage) -> np.ndarray:
     if samples.dtype.kind not in "uif":
         raise InputError(f"holds {samples.dtype} numbers; save it with integer or real ones")
     samples = np.ascontiguousarray(samples.astype(samples.dtype.newbyteorder("="), copy=False))
+    samples = _filled(samples, page.bitspersample)
     return _black_is_zero(samples) if page.photometric == 0 else samples
+
+
+def _filled(samples: np.ndarray, bits: int) -> np.ndarray:
+    """Samples of fewer bits than their dtype has (2, 4, 10, 12 ...) brought to all of it, as its white is written."""
+    if samples.dtype.kind != "u" or not 1 < bits < 8 * samples.dtype.itemsize:
+        return samples
+    # a JPEG or a damaged file may hold more than it says
+    top, full = 2**bits - 1, int(np.iinfo(samples.dtype).max)
+    levels = np.rint(np.arange(top + 1) * (full / top)).astype(samples.dtype)
+    filled: np.ndarray = levels[np.minimum(samples, top)]
+    return filled
 
 
 def _black_is_zero(samples: np.ndarray) -> np.ndarray:
@@ -108,6 +123,18 @@ def _black_is_zero(samples: np.ndarray) -> np.ndarray:
         raise InputError(f"holds {samples.dtype} numbers that count from white; save it with black as zero")
     inverted: np.ndarray = np.iinfo(samples.dtype).max - samples
     return inverted
+
+
+def _dpi(page: tifffile.TiffPage) -> tuple[float, float] | None:
+    tags = page.tags
+    per_inch = _UNITS_PER_INCH.get(tags[_RESOLUTION_UNIT].value if _RESOLUTION_UNIT in tags else 2)
+    if per_inch is None or _X_RESOLUTION not in tags or _Y_RESOLUTION not in tags:
+        return None
+    try:
+        across, down = (top / bottom * per_inch for top, bottom in (tags[_X_RESOLUTION].value, tags[_Y_RESOLUTION].value))
+    except (TypeError, ValueError, ZeroDivisionError):
+        return None  # malformed; a photo is worth more than its resolution
+    return (across, down) if min(across, down) > 0 else None
 
 
 def _encoding(page: tifffile.TiffPage) -> dict[str, Any]:

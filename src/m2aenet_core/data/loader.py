@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Iterator
+from collections.abc import Generator
 
 import torch
 from torch.utils.data import DataLoader, Dataset
@@ -42,7 +42,7 @@ def batches(
     ranks: int = 1,
     workers: int = 0,
     pinned: bool = False,
-) -> Iterator[Batch]:
+) -> Generator[Batch]:
     """Give batches first .. last - 1 of a seed, in order, whatever the number of worker processes.
 
     size: samples for this rank. The ranks' batches of one number, side by side, are the batch that one rank with

@@ -97,6 +97,8 @@ class Motion(NamedTuple):
 
     def resized(self, size: tuple[int, int]) -> Motion:
         """Give the motion at another size, in pixels of that size."""
+        if tuple(self.field.shape[-2:]) == size:
+            return self
         if self.tells_time:
             return self.map(lambda field: resize_displacement(field, size))
         # the mean of a path and the same path backwards would be none at all

@@ -171,7 +171,8 @@ def check_config(config: TrainConfig) -> None:
 
 def reaching_loss(config: TrainConfig) -> LossConfig:
     """Give the loss without the terms that do not reach what learns."""
-    return replace(config.loss, **{term: 0.0 for term in _TERMS if not _reaches(term, config)})
+    left_out: dict[str, Any] = {term: 0.0 for term in _TERMS if not _reaches(term, config)}
+    return replace(config.loss, **left_out)
 
 
 def _reaches(term: str, config: TrainConfig) -> bool:
