@@ -68,10 +68,8 @@ def combine(config: CombineConfig) -> M2AENet:
 def _take_mean(network: M2AENet, its_name: str, name_of_other: str) -> None:
     """Let the weights of a network be the mean of its own and those that are named."""
     other = _read(name_of_other)
-    _check_alike(network, other, its_name, name_of_other)
+    _check_alike(network, other, its_name, name_of_other, with_motion=True)
     state = network.state_dict()
-    if state.keys() != other.state_dict().keys():
-        raise InputError(f"{its_name} and {name_of_other} have other parts; there is no mean of them")
     network.load_state_dict({name: torch.lerp(state[name], value, 0.5) for name, value in other.state_dict().items()})
 
 
@@ -132,12 +130,12 @@ def _joined(part: M2AENet, taken: set[str], rest: M2AENet) -> M2AENet:
     return part
 
 
-def _check_alike(one: M2AENet, other: M2AENet, name: str, other_name: str) -> None:
-    """Raise InputError for networks that differ in more than their motion and what they are used with."""
+def _check_alike(one: M2AENet, other: M2AENet, name: str, other_name: str, *, with_motion: bool = False) -> None:
+    """Raise InputError for networks that differ in more than what they are used with and, if it may, their motion."""
     differing = [
         field.name
         for field in dataclasses.fields(one.config)
-        if not field.name.startswith("motion_")
+        if (with_motion or not field.name.startswith("motion_"))
         and field.name not in _AS_USED
         and getattr(one.config, field.name) != getattr(other.config, field.name)
     ]

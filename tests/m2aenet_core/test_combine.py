@@ -191,8 +191,12 @@ def test_the_mean_of_two_lies_between_them(
 
 
 def test_there_is_no_mean_of_other_parts(config: CombineConfig) -> None:
-    with pytest.raises(InputError, match="have other parts; there is no mean"):
+    with pytest.raises(InputError, match="differ in motion_encoder"):
         combine(replace(config, mean_with=config.motion, motion=None))
+    # the same parts, which mean something else
+    save_model(M2AENet(replace(FORM, motion_output="ends")), "ends.safetensors")
+    with pytest.raises(InputError, match="differ in motion_output"):
+        combine(replace(config, mean_with="ends.safetensors", motion=None))
 
 
 def test_nothing_to_combine_gets_a_sentence(config: CombineConfig, capsys: pytest.CaptureFixture[str]) -> None:

@@ -86,18 +86,27 @@ class DrawnMask(NamedTuple):
 def find_masks(folder: str | Path) -> list[DrawnMask]:
     """Give the photos of a folder with their masks.
 
-    Raises InputError where there are none, and for a photo without a mask or a mask without a photo.
+    Raises InputError where there are none, for a photo without a mask or a mask without a photo, and for two files of
+    one name.
     """
-    photos, masks = (
-        {path.stem: path for path in list_images(Path(folder) / part)} if (Path(folder) / part).is_dir() else {}
-        for part in ("blur", "mask")
-    )
+    photos, masks = (_by_name(Path(folder) / part) for part in ("blur", "mask"))
     if not photos:
         raise InputError(f"{folder} has no photos in blur/; put them there, and their masks in mask/")
     alone = sorted(photos.keys() ^ masks.keys())
     if alone:
         raise InputError(f"{alone[0]} is in only one of {folder}/blur and {folder}/mask; a photo needs its mask")
     return [DrawnMask(photos[name], masks[name]) for name in sorted(photos)]
+
+
+def _by_name(folder: Path) -> dict[str, Path]:
+    """Give the images below a folder by their paths in it, without suffixes; none where there is no such folder."""
+    found: dict[str, Path] = {}
+    for path in list_images(folder) if folder.is_dir() else ():
+        name = path.relative_to(folder).with_suffix("").as_posix()
+        if name in found:
+            raise InputError(f"{found[name]} and {path} have one name; keep one of them")
+        found[name] = path
+    return found
 
 
 def benchmark_masks(config: MasksConfig) -> Iterator[PhotoMasks]:
@@ -115,7 +124,8 @@ def benchmark_masks(config: MasksConfig) -> Iterator[PhotoMasks]:
             if mask.shape != photo.shape[:2]:
                 raise InputError(f"{each.mask} has not the size of its photo; draw it on {each.photo}")
             probability = deblurrer.analyze(photo).blur_probability
-            figures = [_figures(label, each.photo.name, probability, mask, limit) for limit in config.thresholds]
+            name = each.photo.relative_to(Path(config.data) / "blur").as_posix()
+            figures = [_figures(label, name, probability, mask, limit) for limit in config.thresholds]
             yield PhotoMasks(figures, count_probabilities(probability, mask))
 
 

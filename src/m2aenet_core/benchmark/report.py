@@ -27,7 +27,7 @@ def megabytes(size: float, digits: int = 1) -> str:
 
 
 def encode_measurements(settings: Any, measurements: Sequence[Any], device: torch.device, **more: Any) -> bytes:
-    """Give measurements as the bytes of a JSON file, with all that they depend on; what is not known is null.
+    """Give measurements as the bytes of a JSON file, with all that they depend on; null for what is no finite number.
 
     settings, measurements: dataclasses. more: what else the file is to hold, by name.
     """
@@ -42,4 +42,8 @@ def encode_measurements(settings: Any, measurements: Sequence[Any], device: torc
 
 
 def _with_nulls(row: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: None if isinstance(value, float) and math.isnan(value) else value for name, value in row.items()}
+    return {name: None if _is_no_number(value) else value for name, value in row.items()}
+
+
+def _is_no_number(value: Any) -> bool:
+    return isinstance(value, float) and not math.isfinite(value)
