@@ -105,10 +105,11 @@ def test_the_table_has_a_row_for_each_way_and_a_gap_for_what_is_not_known() -> N
     assert cells[1] == ["slowly", "5.00", "2.50", "4.00", "1.00", "", "3.0"]
 
 
-def test_what_is_not_known_is_null_in_the_file() -> None:
-    row = Measurement("double", "3", CHOSEN, 0.002, 1, 0.004, 1, math.nan, 1.0)
+def test_what_is_no_finite_number_is_null_in_the_file() -> None:
+    row = Measurement("double", "3", CHOSEN, 0.002, math.inf, 0.004, 1, math.nan, 1.0)
     content = json.loads(encode_measurements(OperatorsConfig(), [row], CPU))
     assert content["measurements"][0]["forward_peak_bytes"] is None
+    assert content["measurements"][0]["forward_ratio"] is None
 
 
 def test_paths_are_smooth_and_never_end_on_a_whole_pixel() -> None:
