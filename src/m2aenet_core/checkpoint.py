@@ -63,6 +63,14 @@ def model_name(name_or_path: str | Path, device_type: str = "cpu") -> str:
     return name if name in embedded_weights() else DEFAULT_MODEL
 
 
+def lasting_name(name: str) -> str:
+    """Give what means the same weights in every folder: the name of embedded ones, the whole path of a file."""
+    if (checkpoint := released(name)) is not None:
+        kind, path = checkpoint
+        return f"{kind}:{path.absolute()}"
+    return name if name == "default" or name in embedded_weights() else str(Path(name).absolute())
+
+
 def weights_path(name_or_path: str | Path) -> Path:
     """Give the file of embedded weights ("default", "small", "full"), of a released checkpoint, or of a path.
 
@@ -70,7 +78,7 @@ def weights_path(name_or_path: str | Path) -> Path:
     """
     if (checkpoint := released(name_or_path)) is not None:
         kind, path = checkpoint
-        if not path.is_file():
+        if not _is_file(path):
             raise InputError(f"there is no file {path}; give the checkpoint that the authors of {kind} released")
         return path
     embedded = embedded_weights()
@@ -78,7 +86,7 @@ def weights_path(name_or_path: str | Path) -> Path:
     if name in embedded:
         return embedded[name]
     path = Path(name_or_path)
-    if not path.is_file():
+    if not _is_file(path):
         names = ", ".join(["default", *embedded])
         raise InputError(f"there are no weights called {name_or_path}; give one of {names}, or a .safetensors file")
     return path
@@ -135,9 +143,23 @@ def load_model(name_or_path: str | Path) -> Network:
     return _build(path, metadata["model"], metadata["config"], state)
 
 
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError as error:
+        raise InputError(_unreadable(path, error)) from error
+
+
+def _unreadable(path: Path, error: OSError) -> str:
+    return f"{path} cannot be read ({error.strerror or error}); check its permissions"
+
+
 def _open(path: Path) -> Any:
-    with path.open("rb") as stream:
-        start = stream.read(4)
+    try:
+        with path.open("rb") as stream:
+            start = stream.read(4)
+    except OSError as error:
+        raise InputError(_unreadable(path, error)) from error
     if start.startswith(_PICKLE_STARTS):
         raise InputError(
             f"{path} is a pickle, which can run code when it is opened; convert it to .safetensors and give that file "

@@ -5,6 +5,7 @@ A command is a module of this package with `main(argv) -> int`; it is imported o
 """
 
 import importlib
+import io
 import sys
 from collections.abc import Callable, Mapping, Sequence
 
@@ -50,6 +51,7 @@ def run_command(command: Callable[[], object]) -> int:
     A problem the user can mend becomes a sentence on standard error and 1, Ctrl-C a sentence and 130. What argparse
     exits with (2 for wrong usage) is returned.
     """
+    _print_every_name()
     try:
         code = command()
     except InputError as error:
@@ -61,6 +63,13 @@ def run_command(command: Callable[[], object]) -> int:
     except SystemExit as error:
         code = error.code
     return code if isinstance(code, int) else 0
+
+
+def _print_every_name() -> None:
+    """A file name that the terminal has no letters for is printed with their numbers, and costs no photo."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # under pythonw there is none
+            stream.reconfigure(errors="backslashreplace")
 
 
 def _help() -> str:

@@ -94,8 +94,8 @@ def _parser() -> argparse.ArgumentParser:
         epilog="A restored photo keeps its name. Beside it lies NAME.json, with all that is needed to make it again.",
     )
     add = parser.add_argument
-    add("inputs", nargs="+", type=Path, metavar="INPUT", help="photo, or folder of photos")
-    add("-o", "--out", type=Path, required=True, metavar="FOLDER", help="where to write")
+    add("inputs", nargs="+", type=_path, metavar="INPUT", help="photo, or folder of photos")
+    add("-o", "--out", type=_path, required=True, metavar="FOLDER", help="where to write")
     add("-r", "--recursive", action="store_true", help="also photos in sub-folders, which are made below FOLDER")
     add("--overwrite", action="store_true", help="replace files that exist; inputs are never replaced")
     add("--format", choices=("keep", "png", "tif"), default="keep", help="of the restored photos (default: keep)")
@@ -107,7 +107,7 @@ def _parser() -> argparse.ArgumentParser:
         metavar="NUMBER",
         help="blur probability above which (default: 0.5)",
     )
-    what.add_argument("--mask", type=Path, help="instead: an image of the photos' size, blurred where it is not black")
+    what.add_argument("--mask", type=_path, help="instead: an image of the photos' size, blurred where it is not black")
     how = parser.add_argument_group("how").add_argument
     how("--model", default="default", help="name of embedded weights or a .safetensors file (default: default)")
     how("--device", default="auto", help="auto, cpu, cuda, cuda:1 or mps (default: auto)")
@@ -160,6 +160,12 @@ def _parser() -> argparse.ArgumentParser:
     )
     save("--save-figure", action="store_true", help="STEM_trajectories.png and STEM_side_by_side.png")
     return parser
+
+
+def _path(text: str) -> Path:
+    if not text:  # a variable of a script that was not set; it would mean the current folder
+        raise argparse.ArgumentTypeError("an empty text names no file or folder; write . for the current folder")
+    return Path(text)
 
 
 def _threshold(text: str) -> float:

@@ -10,7 +10,7 @@ import traceback
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -166,7 +166,7 @@ def _restore(
         progress=progress,
     )
     result = deblurrer.restore(analysis, settings.threshold, mask=mask, progress=progress)
-    record = make_record(deblurrer, result, planned.source, mask=settings.mask, command=command)
+    record: dict[str, Any] = make_record(deblurrer, result, planned.source, mask=settings.mask, command=command)
     findings = _findings(result, record["result"]["mean_displacement_px"])
     if settings.check:
         trust = measure_trust(result, progress=progress)

@@ -1,10 +1,11 @@
 """What a call of `m2aenet deblur` reads and writes: decided, and checked, before any work."""
 
-from collections.abc import Iterable, Iterator, Sequence
+import os
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from m2aenet_core.atomic import require_writable
+from m2aenet_core.atomic import explain_write_error, require_writable
 from m2aenet_core.errors import InputError
 from m2aenet_core.image_io import FORMAT_BY_SUFFIX, format_of
 
@@ -75,12 +76,18 @@ def make_plan(
     photos: dict[tuple[Path, Path], PlannedPhoto] = {}
     problems: list[str] = []
     for source in inputs:
-        found = list(_photos_below(source, out, recursive)) if source.is_dir() else [source]
-        if not found:
+        try:
+            is_folder = source.is_dir()
+        except OSError as error:
+            problems.append(_unreadable(source, error))
+            continue
+        found, unread = _photos_below(source, out, recursive) if is_folder else ([source], [])
+        problems += unread
+        if not found and not unread:
             hint = "" if recursive else ", or take its sub-folders too (--recursive)"
             problems.append(f"{source} holds no photos ({', '.join(FORMAT_BY_SUFFIX)}); name another folder{hint}")
         for path in found:
-            place = path.relative_to(source) if source.is_dir() else Path(path.name)
+            place = path.relative_to(source) if is_folder else Path(path.name)
             try:
                 restored = out / _renamed(place, file_format)
             except InputError as error:
@@ -109,21 +116,46 @@ def check_plan(plan: Plan, *, overwrite: bool = False, also_read: Iterable[Path]
     for target in _targets(plan):
         if target.resolve() in inputs:
             raise InputError(f"{target} would replace an input; choose another output folder (-o)")
-        if target.exists():
-            existing.append(target)
+        try:
+            if target.exists():
+                existing.append(target)
+        except OSError as error:  # a folder that may not be looked into
+            raise InputError(explain_write_error(error, target)) from error
     if existing and not overwrite:
         raise FilesExistError(existing[0], len(existing) - 1)
     if plan.photos:
         require_writable(plan.photos[0].outputs["restored"])
 
 
-def _photos_below(folder: Path, out: Path, recursive: bool) -> Iterator[Path]:
+def _photos_below(folder: Path, out: Path, recursive: bool) -> tuple[list[Path], list[str]]:
+    """The photos of a folder, sorted, and a sentence for each file and folder in it that may not be read."""
     out = out.resolve()
-    for path in sorted(folder.rglob("*") if recursive else folder.iterdir()):
-        is_hidden = any(part.startswith(".") for part in path.relative_to(folder).parts)
-        is_output = path.resolve().is_relative_to(out) and not folder.resolve().is_relative_to(out)
-        if path.suffix.lower() in FORMAT_BY_SUFFIX and path.is_file() and not is_hidden and not is_output:
-            yield path
+    holds_outputs = not folder.resolve().is_relative_to(out)
+    photos: list[Path] = []
+    problems: list[str] = []
+    for path in _files_below(folder, recursive, problems):
+        try:
+            is_photo = path.suffix.lower() in FORMAT_BY_SUFFIX and path.is_file()
+        except OSError as error:
+            problems.append(_unreadable(path, error))
+            continue
+        if is_photo and not (holds_outputs and path.resolve().is_relative_to(out)):
+            photos.append(path)
+    return sorted(photos), problems
+
+
+def _files_below(folder: Path, recursive: bool, problems: list[str]) -> list[Path]:
+    """What is no folder, without what is hidden; a sentence for each folder that may not be read goes to `problems`."""
+    files: list[Path] = []
+    unread = problems.append
+    for where, folders, names in os.walk(folder, onerror=lambda error: unread(_unreadable(error.filename, error))):
+        folders[:] = [name for name in folders if recursive and not name.startswith(".")]
+        files += [Path(where, name) for name in names if not name.startswith(".")]
+    return files
+
+
+def _unreadable(path: str | Path, error: OSError) -> str:
+    return f"{path} cannot be read ({error.strerror or error}); check its permissions"
 
 
 def _renamed(place: Path, file_format: str) -> Path:

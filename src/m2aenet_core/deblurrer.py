@@ -103,6 +103,8 @@ class Deblurrer:
         """Analyze and restore at once."""
         # what can be wrong with the second half is said before the first one costs time
         check_threshold(threshold)
+        if execution is not None:
+            _resolve_execution(execution)
         if mask is not None:
             check_image(image)
             check_mask(mask, image.shape[:2])

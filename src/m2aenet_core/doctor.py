@@ -229,17 +229,27 @@ def _about(seconds: float) -> str:
 
 
 def _doctor(settings: DoctorSettings) -> int:
-    from m2aenet_core.image_io import read_image
-
     size, image = (1200, 1800), None
     if settings.photo is not None:
-        image = read_image(settings.photo).pixels
+        image = _read(settings.photo)
         size = image.shape[:2]
     if not settings.probe and settings.photo is not None:
         raise InputError("without the probe nothing is known of the photo; leave --photo or --probe false out")
     report = examine(size if settings.probe else None, settings.model, settings.device, image=image)
     print(report.as_json() if settings.json else "\n".join(report.lines()))
     return 0
+
+
+def _read(path: str) -> np.ndarray:
+    from m2aenet_core.image_io import read_image
+    from m2aenet_core.pixels import check_image
+
+    image = read_image(path).pixels
+    try:
+        check_image(image)
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from error
+    return image
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import math
 from pathlib import Path
 
 import numpy as np
@@ -35,11 +36,13 @@ def write_film(
     so that they can go round, and no larger than `longest_px` (by default 960 for GIF and 1920 for MP4). value_range:
     the values shown as black and white (by default `value_range_of`).
 
-    Raises InputError for another suffix, a file that exists unless `overwrite`, one that cannot be written, and for
-    MP4 where ffmpeg is not installed.
+    Raises InputError for another suffix, a speed that is none, a file that exists unless `overwrite`, one that cannot
+    be written, and for MP4 where ffmpeg is not installed.
     """
     path = Path(path)
     check_film_path(path)
+    if not 0 < frames_per_second < math.inf:  # NaN too
+        raise InputError(f"frames_per_second is {frames_per_second}; give a number above 0, such as 10")
     if path.exists() and not overwrite:
         raise InputError(f"{path} exists; choose another name or allow overwriting")
     with atomic_path(path) as temporary:

@@ -23,6 +23,7 @@ _FINE_ENCODING: Mapping[str, Mapping[str, Any]] = {"JPEG": {"quality": 95}, "WEB
 _TABLE_SUM_AT_QUALITY_95 = 369
 _MAX_JPEG_EXIF_BYTES = 65_533
 _NEW_SUBFILE_TYPE, _REDUCED = 254, 1  # tag of a TIFF's page, and its bit for a preview of another one
+_X_RESOLUTION = 282
 _PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _PNG_HEADER_END = 33  # the signature, then the IHDR chunk, which is always first and 25 bytes long
 
@@ -138,6 +139,8 @@ def _exif(image: Image.Image) -> bytes | None:
 
 
 def _dpi(image: Image.Image) -> tuple[float, float] | None:
+    if isinstance(image, TiffImagePlugin.TiffImageFile) and _X_RESOLUTION not in image.tag_v2:
+        return None  # Pillow would say 1
     dpi = image.info.get("dpi")
     return (float(dpi[0]), float(dpi[1])) if dpi and min(dpi) > 0 else None
 

@@ -37,7 +37,9 @@ def make_record(
     """
     import torch
 
-    analysis = result.analysis
+    from m2aenet_core.checkpoint import lasting_name
+
+    analysis, weights = result.analysis, deblurrer.weights_sha256
     return {
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
         "command": list(command) if command else None,
@@ -48,7 +50,10 @@ def make_record(
             "value_range": [float(limit) for limit in analysis.value_range],
             "pixels_sha256": pixels_sha256(analysis.image),
         },
-        "model": {"name": deblurrer.model_name, "weights_sha256": deblurrer.weights_sha256},
+        "model": {
+            "name": deblurrer.model_name if weights is None else lasting_name(deblurrer.model_name),
+            "weights_sha256": weights,
+        },
         "settings": {
             "threshold": result.threshold,
             "mask": None if mask is None else _file(mask),
@@ -88,7 +93,9 @@ def write_record(path: str | Path, record: dict[str, object]) -> None:
 
 def encode_record(record: dict[str, object]) -> bytes:
     """`record` as the bytes of a JSON file."""
-    return (json.dumps(record, indent=2, ensure_ascii=False, allow_nan=False) + "\n").encode()
+    text = json.dumps(record, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+    # of a file name that is not UTF-8 this makes what JSON reads as the same name again
+    return text.encode(errors="backslashreplace")
 
 
 def mean_displacement_px(analysis: "Analysis", mask: np.ndarray) -> float | None:

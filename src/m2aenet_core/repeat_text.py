@@ -85,8 +85,8 @@ def as_command(record: Record, photo: FoundPhoto, *, mask: Path | None = None, o
         raise InputError("the command restores photos, and this is a frame of a stack; copy it as Python")
     if record["settings"]["threshold"] is None and mask is None:
         raise InputError("the mask of this result is in no file; copy it as Python, or save the result first")
-    file_format = _IN_FULL.get(FORMAT_BY_SUFFIX[photo.path.suffix.lower()], "keep")
     dtype = np.dtype(record["image"]["dtype"])
+    file_format = _format_in_full(photo.path, dtype)
     settings = settings_of(record)
     return join_words(
         [
@@ -122,6 +122,14 @@ def deblur_words(
 def join_words(words: Sequence[str]) -> str:
     """A command line as this system's shell takes it."""
     return subprocess.list2cmdline(words) if os.name == "nt" else shlex.join(words)
+
+
+def _format_in_full(path: Path, dtype: np.dtype) -> str:
+    """What `--format` keeps every pixel of a photo with this file and these pixels."""
+    own = FORMAT_BY_SUFFIX.get(path.suffix.lower())
+    if own is None:  # a name that says nothing of the format, which the command would not keep
+        return "png" if dtype in (np.uint8, np.uint16) else "tif"
+    return _IN_FULL.get(own, "keep")
 
 
 def _pixels(photo: FoundPhoto | None, otherwise: str) -> str:

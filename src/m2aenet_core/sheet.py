@@ -44,8 +44,6 @@ class SheetConfig:
     """Folder of photos, sub-folders included; the sheets in it are left out."""
     out: str = "sheets"
     """Folder for sheet_01.jpg and so on."""
-    overwrite: bool = False
-    """Replace files that exist; photos are never replaced."""
     model: str = "default"
     """Embedded weights by name, or a .safetensors file."""
     threshold: float = 0.5
@@ -60,6 +58,8 @@ class SheetConfig:
     """Width of a sheet in pixels; 0 for its natural one, about 1,100."""
     quality: int = 85
     """JPEG quality."""
+    overwrite: bool = False
+    """Replace files that exist; photos are never replaced."""
 
 
 class Drawn(NamedTuple):

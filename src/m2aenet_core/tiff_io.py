@@ -107,8 +107,10 @@ def _samples(page: tifffile.TiffPage) -> np.ndarray:
     return _black_is_zero(samples) if page.photometric == 0 else samples
 
 
-def _filled(samples: np.ndarray, bits: int) -> np.ndarray:
+def _filled(samples: np.ndarray, bits: int | tuple[int, ...]) -> np.ndarray:
     """Samples of fewer bits than their dtype has (2, 4, 10, 12 ...) brought to all of it, as its white is written."""
+    if isinstance(bits, tuple):  # of colours with different ones, such as 5, 6 and 5, tifffile has filled them
+        return samples
     if samples.dtype.kind != "u" or not 1 < bits < 8 * samples.dtype.itemsize:
         return samples
     # a JPEG or a damaged file may hold more than it says
@@ -131,7 +133,9 @@ def _dpi(page: tifffile.TiffPage) -> tuple[float, float] | None:
     if per_inch is None or _X_RESOLUTION not in tags or _Y_RESOLUTION not in tags:
         return None
     try:
-        across, down = (top / bottom * per_inch for top, bottom in (tags[_X_RESOLUTION].value, tags[_Y_RESOLUTION].value))
+        across, down = (
+            top / bottom * per_inch for top, bottom in (tags[_X_RESOLUTION].value, tags[_Y_RESOLUTION].value)
+        )
     except (TypeError, ValueError, ZeroDivisionError):
         return None  # malformed; a photo is worth more than its resolution
     return (across, down) if min(across, down) > 0 else None

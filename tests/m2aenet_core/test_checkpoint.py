@@ -1,7 +1,9 @@
 """Weights in and out."""
 
 import dataclasses
+import errno
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -170,12 +172,33 @@ def test_a_config_that_does_not_fit_gets_a_sentence(weights: Path, config: str) 
         load_model(weights)
 
 
+@pytest.mark.parametrize("field", ["trajectory", "scales", "attention", "predictor", "motion_output"])
+def test_a_choice_that_is_none_gets_a_sentence(weights: Path, tiny_model: M2AENet, field: str) -> None:
+    # the parameters fit all the same
+    rewrite(weights, metadata={"config": json.dumps(dataclasses.asdict(tiny_model.config) | {field: "other"})})
+    with pytest.raises(InputError, match=f"there is no {field} 'other'; choose one of "):
+        load_model(weights)
+
+
 def test_missing_weights_get_a_sentence(weights: Path) -> None:
     tensors = load_file(weights)
     del tensors["intro.weight"]
     rewrite(weights, tensors=tensors)
     with pytest.raises(InputError, match="does not fit the network its config describes"):
         load_model(weights)
+
+
+def test_weights_that_may_not_be_read_get_a_sentence(weights: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    sentence = rf"{re.escape(str(weights))} cannot be read \(Permission denied\); check its permissions"
+
+    def refuse(path: Path, *_: object) -> None:
+        raise PermissionError(errno.EACCES, "Permission denied", str(path))
+
+    for method in ("open", "is_file"):
+        with monkeypatch.context() as patch:
+            patch.setattr(Path, method, refuse)
+            with pytest.raises(InputError, match=sentence):
+                load_model(weights)
 
 
 def test_only_our_networks_are_saved(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import pickle
@@ -23,6 +24,7 @@ from safetensors.torch import save_file
 from m2aenet_core import Deblurrer, M2AENet, M2AENetConfig, NAFNet, save_model
 from m2aenet_core.deblur import main
 from m2aenet_core.deblur_files import explain_failure
+from m2aenet_core.errors import InputError
 from m2aenet_core.image_io import read_image, write_image
 from m2aenet_core.trust import measure_trust
 
@@ -353,6 +355,7 @@ def test_pixels_that_the_format_cannot_hold_are_said(run: Run) -> None:
         (["--tile-px", "0"], "argument --tile-px: '0' is not a number of pixels"),
         (["--scale", "2"], "argument --scale: 2 is not above 0 and up to 1; give one such as 0.5"),
         (["--scale", "half"], "argument --scale: 'half' is neither a number nor auto"),
+        (["-o", ""], "argument -o/--out: an empty text names no file or folder"),
         (["--treshold", "0.5"], "unrecognized arguments: --treshold"),
     ],
 )
@@ -367,6 +370,9 @@ def test_wrong_usage_is_explained_and_gives_2(run: Run, arguments: list[str], se
 def test_no_input_and_no_folder_are_wrong_usage(run: Run) -> None:
     assert run("-o", "out")[0] == 2
     assert run("a.png")[0] == 2
+    code, _, err = run("", "-o", "out")
+    assert code == 2
+    assert "argument INPUT: an empty text names no file or folder; write . for the current folder" in err
 
 
 @pytest.mark.parametrize(
@@ -555,6 +561,73 @@ def test_ctrl_c_stops_with_a_sentence_and_whole_files(tmp_path: Path, weights: P
         assert written.issuperset(outputs)
 
 
+@pytest.mark.parametrize("name", ["фото ü 写.png", os.fsdecode(b"\xff.png")], ids=["letters", "bytes"])
+def test_a_name_that_cannot_be_printed_costs_nothing(tmp_path: Path, weights: Path, name: str) -> None:
+    try:
+        write_image(tmp_path / "in" / name, photo(16, 16))
+    except (OSError, InputError, UnicodeError):
+        pytest.skip("this file system has no such names")
+    write_image(tmp_path / "in/later.png", photo(16, 16))
+    done = subprocess.run(
+        [sys.executable, "-c", PROGRAM, "deblur", "in", "-o", "out", "--model", str(weights), "--device", "cpu"],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONIOENCODING": "cp1252"},
+        capture_output=True,
+        check=False,
+    )
+    assert (done.returncode, b"Traceback" in done.stderr) == (0, False), done.stderr
+    assert names(tmp_path / "out") == {name, f"{name}.json", "later.png", "later.png.json"}
+    record = json.loads((tmp_path / "out" / f"{name}.json").read_text("utf-8"))
+    assert record["source"]["name"] == name
+
+
+@pytest.fixture
+def locked(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A folder that may not be looked into; of root, who may look everywhere, the system's answers are made up."""
+    write_photo("locked/inside.png")
+    folder = Path("locked").absolute()
+    folder.chmod(0)
+    if os.access(folder, os.R_OK | os.X_OK):
+
+        def refusing(call: Callable[..., object], *, of_itself: bool) -> Callable[..., object]:
+            def answer(path: object, *rest: object, **options: object) -> object:
+                at = Path(str(path)).absolute() if isinstance(path, str | os.PathLike) else Path()
+                if folder in at.parents or (of_itself and at == folder):
+                    raise PermissionError(errno.EACCES, "Permission denied", str(path))
+                return call(path, *rest, **options)
+
+            return answer
+
+        for name, of_itself in (("stat", False), ("scandir", True)):
+            monkeypatch.setattr(os, name, refusing(getattr(os, name), of_itself=of_itself))
+    yield folder
+    monkeypatch.undo()
+    folder.chmod(0o700)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="permissions are another matter there")
+@pytest.mark.parametrize(
+    ("inputs", "named"),
+    [(["locked"], "locked"), (["locked/inside.png"], "locked/inside.png"), ([".", "-r"], "./locked")],
+)
+def test_what_may_not_be_read_is_named_and_the_others_are_done(
+    run: Run, locked: Path, inputs: list[str], named: str
+) -> None:
+    write_photo("a.png")
+    code, _, err = run("a.png", *inputs, "-o", "out")
+    assert code == 1
+    assert err.count(f"{named} cannot be read (Permission denied); check its permissions") == 2
+    assert names(Path("out")) == {"a.png", "a.png.json"}
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="permissions are another matter there")
+def test_an_output_folder_that_may_not_be_looked_into_is_said(run: Run, locked: Path) -> None:
+    write_photo("a.png")
+    code, _, err = run("a.png", "-o", "locked")
+    assert code == 1
+    assert err.startswith("error: locked/a.png was not written because the folder locked is not writable; choose")
+
+
 def test_an_unforeseen_failure_is_reported_with_its_traceback(capsys: pytest.CaptureFixture[str]) -> None:
     try:
         raise RuntimeError("a bug")
@@ -562,4 +635,6 @@ def test_an_unforeseen_failure_is_reported_with_its_traceback(capsys: pytest.Cap
         sentence = explain_failure(Path("a.png"), error)
     assert sentence == "a.png failed for a reason that was not foreseen (RuntimeError: a bug); please report it"
     assert "RuntimeError: a bug" in capsys.readouterr().err
-    assert explain_failure(Path("a.png"), MemoryError()).startswith("a.png does not fit into the memory; ")
+    for too_large in (MemoryError(), torch.OutOfMemoryError("CUDA out of memory")):
+        assert explain_failure(Path("a.png"), too_large).startswith("a.png does not fit into the memory; ")
+    assert capsys.readouterr().err == ""

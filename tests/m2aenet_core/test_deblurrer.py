@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from m2aenet_core.analysis import Analysis, Tile
+from m2aenet_core.analysis import Analysis, Tile, with_room
 from m2aenet_core.checkpoint import save_model, sha256
 from m2aenet_core.deblurrer import EXECUTIONS, HALO_PX, Deblurrer
 from m2aenet_core.errors import Cancelled, InputError
@@ -595,6 +595,9 @@ def test_unknown_names_are_refused_with_those_to_choose_from(
         Deblurrer(tiny_model, precision="int8")
     with pytest.raises(InputError, match="there is no execution 'fast'; choose one of"):
         deblurrer.restore(analysis, execution="fast")
+    # said before the first half costs time
+    with pytest.raises(InputError, match="there is no execution 'fast'; choose one of"):
+        deblurrer(analysis.image, execution="fast", progress=lambda done, total: pytest.fail("it was analyzed"))
     with pytest.raises(InputError, match="there are no weights called tiny"):
         Deblurrer("tiny")
 
@@ -855,6 +858,25 @@ def test_memory_that_is_too_small_for_the_smallest_tile_is_said(
     monkeypatch.setattr(tiny_model, "analyze", Short(tiny_model.analyze, 100))
     with pytest.raises(InputError, match="not enough memory"):
         deblurrer.analyze(large)
+
+
+def test_where_a_device_has_no_room_for_full_size_the_cpu_enlarges() -> None:
+    refused = []
+
+    def enlarge(field: torch.Tensor) -> torch.Tensor:
+        if not refused:
+            refused.append(field)
+            raise torch.OutOfMemoryError("made up")
+        return field + 1
+
+    assert with_room(enlarge, torch.zeros(1)) == 1
+    assert len(refused) == 1
+
+    def fail(field: torch.Tensor) -> torch.Tensor:
+        raise RuntimeError("something else")
+
+    with pytest.raises(RuntimeError, match="something else"):
+        with_room(fail, torch.zeros(1))
 
 
 def test_another_error_is_not_taken_for_too_little_memory(

@@ -52,5 +52,8 @@ def test_the_command_prints_sentences_or_json(tmp_path: Path, capsys: pytest.Cap
     report = json.loads(capsys.readouterr().out)
     assert report["torch"]["version"] == report["versions"]["torch"] == torch.__version__
     assert report["estimate"] is None
+    write_image(tmp_path / "nan.tif", np.full((40, 60), np.nan, np.float32))
+    assert main(["doctor", "--photo", str(tmp_path / "nan.tif"), "--device", "cpu"]) == 1
+    assert f"error: {tmp_path / 'nan.tif'}: the image holds NaN" in capsys.readouterr().err
     assert main(["doctor", "--model", "nowhere"]) == 1
     assert "there are no weights called nowhere" in capsys.readouterr().err

@@ -157,6 +157,9 @@ def test_a_film_is_not_written_where_it_cannot_be(
     film = exposure_film(square, 3)
     with pytest.raises(InputError, match="does not end like a film"):
         write_film(tmp_path / "film.avi", film)
+    for speed in (0, -1, float("nan"), float("inf")):
+        with pytest.raises(InputError, match=f"frames_per_second is {speed}; give a number above 0"):
+            write_film(tmp_path / "film.gif", film, frames_per_second=speed)
     write_film(tmp_path / "film.gif", film)
     with pytest.raises(InputError, match="exists"):
         write_film(tmp_path / "film.gif", film)

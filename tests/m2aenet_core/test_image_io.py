@@ -1,6 +1,7 @@
 """Photos come back from files, and go into them, with depth, alpha, orientation, profile and EXIF."""
 
 import io
+import struct
 from pathlib import Path
 
 import imagecodecs
@@ -139,6 +140,76 @@ def test_a_tiff_that_counts_from_white_comes_with_black_as_zero(tmp_path: Path) 
     samples = random_samples((30, 40), "uint16")
     tifffile.imwrite(tmp_path / "a.tif", 65535 - samples, photometric="miniswhite")
     np.testing.assert_array_equal(read_image(tmp_path / "a.tif").pixels, samples)
+
+
+def packed_tiff(values: np.ndarray, bits: int, photometric: int) -> bytes:
+    """A TIFF of grey samples (H, W) with `bits` each, which no writer at hand makes; W is a multiple of 8."""
+    digits = "".join(format(value, f"0{bits}b") for value in values.ravel().tolist())
+    data = int(digits, 2).to_bytes(len(digits) // 8, "big")
+    height, width = values.shape
+    entries = {
+        256: width,
+        257: height,
+        258: bits,
+        259: 1,
+        262: photometric,
+        273: 8,
+        277: 1,
+        278: height,
+        279: len(data),
+    }
+    directory = b"".join(struct.pack("<HHII", tag, 4, 1, value) for tag, value in entries.items())
+    return b"II*\0" + struct.pack("<I", 8 + len(data)) + data + struct.pack("<H", len(entries)) + directory + b"\0" * 4
+
+
+@pytest.mark.parametrize(("bits", "dtype"), [(2, "uint8"), (4, "uint8"), (10, "uint16"), (12, "uint16")])
+@pytest.mark.parametrize("counts_from_white", [False, True])
+def test_samples_of_few_bits_are_as_bright_as_they_were(
+    tmp_path: Path, bits: int, dtype: str, counts_from_white: bool
+) -> None:
+    top, full = 2**bits - 1, np.iinfo(dtype).max
+    values = np.linspace(0, top, 64).round().astype(int).reshape(4, 16)
+    stored = top - values if counts_from_white else values
+    (tmp_path / "a.tif").write_bytes(packed_tiff(stored, bits, 0 if counts_from_white else 1))
+    pixels = read_image(tmp_path / "a.tif").pixels
+    assert pixels.dtype == np.dtype(dtype)
+    assert (pixels[0, 0], pixels[-1, -1]) == (0, full)
+    np.testing.assert_allclose(pixels, values * (full / top), atol=0.5)
+
+
+@pytest.mark.parametrize("unit", [2, 3])
+def test_the_resolution_of_a_tiff_follows_into_a_png(tmp_path: Path, unit: int) -> None:
+    per_inch = 300 if unit == 2 else 762
+    tifffile.imwrite(tmp_path / "a.tif", random_samples((30, 40), "uint8"), resolution=(300, 300), resolutionunit=unit)
+    photo = read_image(tmp_path / "a.tif")
+    write_image(tmp_path / "a.png", photo.pixels, like=photo)
+    with Image.open(tmp_path / "a.png") as image:
+        assert image.info["dpi"] == pytest.approx((per_inch, per_inch), abs=0.1)
+    tifffile.imwrite(tmp_path / "b.tif", random_samples((30, 40), "uint8"))
+    assert read_image(tmp_path / "b.tif").stored.dpi is None
+
+
+@pytest.mark.parametrize("mode", ["P", "CMYK"])
+def test_a_tiff_that_pillow_converts_keeps_its_exif_and_is_upright(tmp_path: Path, mode: str) -> None:
+    image = Image.fromarray(skimage.data.astronaut()[:30, :40]).convert(mode)
+    image.save(tmp_path / "a.tif", tiffinfo={ExifTags.Base.Make: "Maker", ORIENTATION: 6}, dpi=(300, 300))
+    photo = read_image(tmp_path / "a.tif")
+    assert photo.pixels.shape == (40, 30, 3)
+    write_image(tmp_path / "b.tif", photo.pixels, like=photo)
+    assert exif_in(tmp_path / "b.tif")[ExifTags.Base.Make] == "Maker"
+    again = read_image(tmp_path / "b.tif")
+    np.testing.assert_array_equal(again.pixels, photo.pixels)
+    assert again.stored.dpi == (300, 300)
+
+
+@pytest.mark.parametrize("is_preview_first", [False, True])
+def test_a_preview_in_a_tiff_with_a_palette_does_not_count(tmp_path: Path, is_preview_first: bool) -> None:
+    samples, colours = random_samples((32, 40), "uint8"), random_samples((3, 256), "uint16")
+    pages = [(samples, 0), (samples[::4, ::4], 1)]
+    with tifffile.TiffWriter(tmp_path / "a.tif") as writer:
+        for page, subfile_type in reversed(pages) if is_preview_first else pages:
+            writer.write(page, photometric="palette", colormap=colours, subfiletype=subfile_type)
+    np.testing.assert_allclose(read_image(tmp_path / "a.tif").pixels, (colours >> 8)[:, samples].transpose(1, 2, 0))
 
 
 @pytest.mark.parametrize("compression", ["none", "lzw", "adobe_deflate", "zstd", "packbits"])

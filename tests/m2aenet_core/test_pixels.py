@@ -129,7 +129,10 @@ def test_grey_takes_the_mean_of_the_residual_and_is_repeated_for_the_network() -
         ([-5, -5], "int16", (-5, -4)),
         ([0.0, 0.2], "float32", (0, 1)),
         ([0.0, 1.0], "float64", (0, 1)),
-        ([0.0, 1.5], "float32", (0, 255)),
+        ([0.0, 1.01], "float32", (0, 1)),
+        ([0.0, 2.0], "float16", (0, 1)),
+        ([0.0, 2.5], "float32", (0, 255)),
+        ([0, 2], "uint16", (0, 255)),
         ([0.0, 3000.0], "float32", (0, 4095)),
         ([-1.0, 1.0], "float32", (-1, 1)),
         ([0.0, 1e12], "float64", (0, 1e12)),
@@ -140,6 +143,15 @@ def test_the_range_is_that_of_the_smallest_usual_depth(
     values: list[float], dtype: str, expected: tuple[float, float]
 ) -> None:
     assert value_range_of(np.array([values], dtype)) == expected
+
+
+def test_what_swings_beyond_white_is_white_for_the_network_and_stays_where_nothing_is_restored() -> None:
+    image = np.array([[0.2, 1.01], [0.4, 1.01]], np.float32)
+    bounds = value_range_of(image)
+    assert to_tensor(image, bounds)[0, 0].tolist() == [[pytest.approx(0.2), 1], [pytest.approx(0.4), 1]]
+    residual = np.zeros((2, 2, 3), np.float32)
+    residual[1] = 0.1
+    np.testing.assert_allclose(add_residual(image, residual, bounds), [[0.2, 1.01], [0.5, 1.01]], atol=1e-6)
 
 
 def test_alpha_has_no_say_in_the_range() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,7 @@ import skimage.data
 import torch
 
 from m2aenet_core import Deblurrer, DeblurResult, __version__
+from m2aenet_core.checkpoint import lasting_name
 from m2aenet_core.record import (
     encode_record,
     file_sha256,
@@ -64,6 +66,21 @@ def test_the_record_names_everything_that_decides_the_result(
     assert record["versions"]["napari-m2aenet"] == __version__
     assert record["versions"]["torch"] == torch.__version__
     assert record["versions"]["numpy"] == np.__version__
+
+
+def test_weights_are_named_so_that_every_folder_finds_them(
+    result: DeblurResult, changing_weights: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(changing_weights.parent)
+    record: dict = make_record(Deblurrer(changing_weights.name, device="cpu"), result)
+    assert record["model"]["name"] == str(changing_weights)
+    assert lasting_name("small") == "small"
+    assert lasting_name("nafnet:a.pth") == f"nafnet:{Path('a.pth').absolute()}"
+
+
+def test_a_file_name_that_is_not_utf8_survives_json() -> None:
+    name = os.fsdecode(b"\xff.png")
+    assert json.loads(encode_record({"name": name, "other": "фото"}).decode()) == {"name": name, "other": "фото"}
 
 
 def test_tiles_are_recorded_as_they_follow_from_free_memory(deblurrer: Deblurrer, result: DeblurResult) -> None:

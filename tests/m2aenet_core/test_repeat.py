@@ -78,6 +78,17 @@ def test_the_copied_python_and_command_make_the_same_pixels(
     assert again["settings"] == record["settings"]
 
 
+@pytest.mark.parametrize(("content", "file_format"), [("my photo.png", "png"), ("float.tif", "tif")])
+def test_a_photo_with_an_unusual_name_is_repeated_in_a_format_that_holds_it(
+    deblurrer: Deblurrer, tmp_path: Path, content: str, file_format: str
+) -> None:
+    write_image(tmp_path / content, PHOTOS[content])
+    (tmp_path / content).rename(tmp_path / "scan.img")
+    record, _ = made(deblurrer, tmp_path / "scan.img")
+    words = shlex.split(as_command(record, find_photo(record)))
+    assert words[words.index("--format") + 1] == file_format
+
+
 def test_a_working_scale_is_repeated_too(deblurrer: Deblurrer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     write_image("photo.png", colours())

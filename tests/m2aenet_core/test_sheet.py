@@ -1,6 +1,7 @@
 """Contact sheets of photos whose sharp version nobody knows."""
 
 import io
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -8,6 +9,7 @@ import pytest
 from PIL import Image
 
 from m2aenet_core.checkpoint import save_model
+from m2aenet_core.errors import InputError
 from m2aenet_core.models.m2aenet import M2AENet
 from m2aenet_core.sheet import SheetConfig, draw_sheets, main, strongest
 
@@ -25,7 +27,8 @@ def config(tiny_model: M2AENet, photo: np.ndarray, tmp_path: Path) -> SheetConfi
 
 
 def test_every_photo_is_on_a_sheet(config: SheetConfig) -> None:
-    written = draw_sheets(config)
+    written, failures = draw_sheets(config)
+    assert failures == []
     assert [path.name for path in written] == ["sheet_01.jpg", "sheet_02.jpg"]
     first, second = (np.asarray(Image.open(io.BytesIO(path.read_bytes()))) for path in written)
     assert first.shape[1] == second.shape[1] == 4 * 280 + 3 * 4
@@ -41,7 +44,7 @@ def test_a_third_of_a_photo_need_not_have_its_exact_shape(config: SheetConfig, p
         path.unlink()
     # 188 and 187 pixels high, when they are as wide as a cell
     Image.fromarray(np.resize(photo, (242, 361, 3))).save(Path(config.data) / "odd.png")
-    (written,) = draw_sheets(config)
+    (written,) = draw_sheets(config).files
     assert Image.open(written).height == 2 * 22 + 188
 
 
@@ -51,6 +54,46 @@ def test_sheets_can_be_made_smaller(config: SheetConfig, capsys: pytest.CaptureF
     path = Path(config.out) / "sheet_01.jpg"
     assert capsys.readouterr().out.strip() == str(path)
     assert Image.open(path).width == 400
+
+
+def test_a_photo_is_never_replaced_by_a_sheet(config: SheetConfig) -> None:
+    precious = Path(config.data) / "sheet_02.jpg"
+    (Path(config.data) / "b.jpg").rename(precious)
+    before = precious.read_bytes()
+    for overwrite in (False, True):
+        with pytest.raises(InputError, match=r"sheet_02\.jpg would replace a photo; choose another folder with --out"):
+            draw_sheets(replace(config, out=config.data, overwrite=overwrite))
+    assert precious.read_bytes() == before
+    assert not (Path(config.data) / "sheet_01.jpg").exists()
+
+
+def test_older_sheets_are_kept_unless_told_and_are_not_photos(config: SheetConfig) -> None:
+    config = replace(config, out=str(Path(config.data) / "sheets"))
+    (older,) = draw_sheets(replace(config, rows=3)).files
+    before = older.read_bytes()
+    with pytest.raises(InputError, match=r"sheet_01\.jpg exists; .* or add --overwrite"):
+        draw_sheets(config)
+    assert older.read_bytes() == before
+    assert len(draw_sheets(replace(config, overwrite=True)).files) == 2
+    assert older.read_bytes() != before
+    for path in (*Path(config.data).glob("*.*"), *Path(config.data).glob("more/*")):
+        path.unlink()
+    with pytest.raises(InputError, match="holds no photos but those in"):
+        draw_sheets(replace(config, overwrite=True))
+
+
+def test_a_photo_that_cannot_be_read_is_named_and_the_others_are_drawn(
+    config: SheetConfig, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (Path(config.data) / "aa.png").write_text("a shopping list")
+    (Path(config.data) / "z.jpg").write_bytes(b"")
+    words = ["--data", config.data, "--out", config.out, "--model", config.model, "--device", "cpu", "--rows", "2"]
+    assert main(words) == 1
+    captured = capsys.readouterr()
+    assert len(captured.out.splitlines()) == 2
+    assert "error: " + str(Path(config.data) / "aa.png") + " is not a JPEG" in captured.err
+    assert "error: " + str(Path(config.data) / "z.jpg") + " is empty" in captured.err
+    assert Image.open(Path(config.out) / "sheet_01.jpg").height > Image.open(Path(config.out) / "sheet_02.jpg").height
 
 
 def test_the_part_that_is_shown_is_where_the_blur_is() -> None:

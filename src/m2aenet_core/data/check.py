@@ -14,12 +14,15 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from m2aenet_core.data.checked_files import CheckedFiles, Finding, FoundKind, Inspection
-from m2aenet_core.data.folder import eight_bits
+from m2aenet_core.data.depth import eight_bits
+from m2aenet_core.data.folder import Cutout
 from m2aenet_core.data.pair_pixels import (
     PairPixels,
     different_sizes,
     is_array_file,
+    of_one_scene,
     read_array_pair,
+    read_levels,
     read_mask,
     read_photo,
     size_text,
@@ -82,6 +85,13 @@ def check_photos(
     """Read every sharp photo and give all that is wrong: empty and unreadable files, and sides below smallest_px."""
     inspections = _inspected(paths, [[path] for path in paths], _inspect_photo, record, show_progress)
     return _problems(paths, inspections, smallest_px)
+
+
+def check_cutouts(files: Sequence[Cutout], record: Path | None = None, show_progress: bool = True) -> list[Problem]:
+    """Read every cut-out and the alpha beside it, and give all that is wrong: empty and unreadable files."""
+    names = [[path for path in each if path is not None] for each in files]
+    inspections = _inspected(names, names, _inspect_cutout, record, show_progress)
+    return _problems([each.photo for each in files], inspections, 0)
 
 
 def raise_or_skip(items: Sequence[Item], problems: Sequence[Problem], skip_bad: bool = False) -> Kept[Item]:
@@ -150,6 +160,13 @@ def _inspect_photo(path: Path) -> Inspection:
     return Inspection(None if photo is None else photo.shape[:2], findings)
 
 
+def _inspect_cutout(paths: Sequence[Path]) -> Inspection:
+    findings: list[Finding] = []
+    for path in paths:
+        _tried(path, read_photo, findings)
+    return Inspection(None, findings)
+
+
 def _inspect_pair(pair: Pair) -> Inspection:
     findings: list[Finding] = []
     is_array = is_array_file(pair.blur)
@@ -162,7 +179,7 @@ def _inspect_pair(pair: Pair) -> Inspection:
 
 
 def _read_each(pair: Pair, findings: list[Finding]) -> PairPixels | None:
-    blur, sharp = (_tried(path, read_photo, findings) for path in (pair.blur, pair.sharp))
+    blur, sharp = (_tried(path, read_levels, findings) for path in (pair.blur, pair.sharp))
     mask = None
     if pair.mask is not None:
         read = _tried(pair.mask, read_mask, findings)
@@ -172,7 +189,7 @@ def _read_each(pair: Pair, findings: list[Finding]) -> PairPixels | None:
         if not _is_like_a_mask(values):
             reason = "is a picture of many colours and not a mask; give black where nothing is blurred, white elsewhere"
             findings.append(Finding(pair.mask, "no mask", reason))
-    return None if blur is None or sharp is None else PairPixels(blur, sharp, mask)
+    return None if blur is None or sharp is None else PairPixels(*of_one_scene(blur, sharp), mask)
 
 
 def _tried(path: Path, read: Callable[[Path], Read], findings: list[Finding]) -> Read | None:

@@ -20,7 +20,7 @@ FoundKind = Literal[
     "without blur",
 ]
 # of the rules of the check: what older rules found is not believed
-_VERSION = 1
+_VERSION = 2
 
 
 class Finding(NamedTuple):

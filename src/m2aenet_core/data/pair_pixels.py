@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from m2aenet_core.data.array_dict import read_array_dict
-from m2aenet_core.data.folder import Pixels, eight_bits, read_rgb
+from m2aenet_core.data.depth import alike_in_eight_bits, eight_bits, three_channels
+from m2aenet_core.data.folder import Pixels, read_colours
 from m2aenet_core.data.pairs import Pair
 from m2aenet_core.errors import InputError
 from m2aenet_core.image_io import read_image
@@ -40,7 +41,7 @@ def read_pair(pair: Pair) -> PairPixels:
         pixels = read_array_pair(pair.blur)
     else:
         mask = None if pair.mask is None else read_mask(pair.mask)[0]
-        pixels = PairPixels(read_photo(pair.blur), read_photo(pair.sharp), mask)
+        pixels = PairPixels(*of_one_scene(read_levels(pair.blur), read_levels(pair.sharp)), mask)
     for path, reason in different_sizes(pair, pixels):
         raise InputError(f"{path} {reason}")
     return pixels
@@ -53,10 +54,19 @@ def is_array_file(path: Path) -> bool:
 
 def read_photo(path: Path) -> Pixels:
     """Give a photo as (H, W, 3) uint8; as `read_rgb`, and about twice as quick for plain PNG."""
+    return three_channels(eight_bits(read_levels(path)))
+
+
+def read_levels(path: Path) -> NDArray[Any]:
+    """Give a photo as its file holds it; as `read_colours`, and about twice as quick for plain PNG."""
     pixels = _read_plain_png(path)
-    if pixels is None:
-        return read_rgb(path)
-    return np.repeat(pixels[..., None], 3, axis=2) if pixels.ndim == 2 else np.ascontiguousarray(pixels[..., :3])
+    return read_colours(path) if pixels is None else pixels
+
+
+def of_one_scene(blur: NDArray[Any], sharp: NDArray[Any]) -> tuple[Pixels, Pixels]:
+    """Give both photos of a pair as (H, W, 3) uint8, equally bright where their files are."""
+    first, second = (three_channels(each) for each in alike_in_eight_bits([blur, sharp]))
+    return first, second
 
 
 def read_mask(path: Path) -> tuple[NDArray[np.bool_], NDArray[Any]]:
@@ -92,7 +102,7 @@ def read_array_pair(path: Path) -> PairPixels:
             raise InputError(f"{path} holds NaN or infinity in {name}; make it again")
     if mask.ndim not in (2, 3):
         raise InputError(f"{path} holds blur_mask of the shape {mask.shape}; save it as (H, W)")
-    return PairPixels(eight_bits(blur), eight_bits(sharp), _in_any_channel(mask > 0))
+    return PairPixels(*of_one_scene(blur, sharp), _in_any_channel(mask > 0))
 
 
 def different_sizes(pair: Pair, pixels: PairPixels) -> list[tuple[Path, str]]:
@@ -117,7 +127,10 @@ def _in_any_channel(blurred: Any) -> NDArray[np.bool_]:
 
 
 def _read_plain_png(path: Path) -> Pixels | None:
-    """Give the pixels of a PNG of 8 bits, grey or RGB; None for any other file, whose reading may say what is wrong."""
+    """Give a PNG of 8 bits, grey or RGB, as (H, W) or (H, W, 3), without transparency.
+
+    None for any other file, whose reading may say what is wrong.
+    """
     try:
         content = path.read_bytes()
     except OSError:
@@ -131,4 +144,6 @@ def _read_plain_png(path: Path) -> Pixels | None:
         pixels: Pixels = imagecodecs.png_decode(content)
     except Exception:
         return None
-    return pixels
+    if pixels.ndim == 3 and pixels.shape[2] == 2:  # a grey level may count as transparent
+        return np.ascontiguousarray(pixels[..., 0])
+    return pixels if pixels.ndim == 2 else pixels[..., :3]

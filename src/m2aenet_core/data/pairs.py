@@ -7,13 +7,12 @@ split; what is left of the path is the pair's name, and files of one name belong
 
 from __future__ import annotations
 
-import os
 import re
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Literal, NamedTuple
 
-from m2aenet_core.data.folder import IMAGE_SUFFIXES
+from m2aenet_core.data.folder import IMAGE_SUFFIXES, walk_files
 from m2aenet_core.errors import InputError
 
 LAYOUTS = """\
@@ -45,6 +44,14 @@ _SPLIT_DEPTH = 3
 
 Role = Literal["blur", "sharp", "mask", "unwanted"]
 Key = tuple[str, ...]
+
+
+class NoPairsError(InputError):
+    """A folder holds no pairs of a split, or none in any known layout."""
+
+
+class NoMasksError(InputError):
+    """The folder of masks that was named is not there, or is another set's."""
 
 
 class Pair(NamedTuple):
@@ -88,13 +95,15 @@ def read_pairs(
         masks: the folder of masks, by its name inside `root` or by its path, where there are several.
 
     Raises:
-        InputError: no such folder, layout or split, or two files for one place.
+        NoPairsError: no such layout or split.
+        NoMasksError: no such folder of masks, or none of its masks has the name of a photo.
+        InputError: no such folder, or two files for one place.
     """
     root = Path(root)
     if not root.is_dir():
         raise InputError(f"{root} is not a folder; give a folder of pairs")
     blur_words = frozenset({"blur_gamma"}) if blur == "blur_gamma" else _BLUR_WORDS
-    files = [_told_by_path(root, path, blur_words) for path in _walk(root)]
+    files = [_told_by_path(root, path, blur_words) for path in walk_files(root)]
     images = [file for file in files if file.path.suffix.lower() in IMAGE_SUFFIXES]
     photos = _of_split(root, [file for file in images if file.role in ("blur", "sharp")], split)
     blurs, sharps = _by_key(photos, "blur"), _by_key(photos, "sharp")
@@ -105,8 +114,30 @@ def read_pairs(
         return _paired(blurs, sharps, _masks(root, images, blurs, split, masks))
     samples = _of_split(root, [file for file in files if file.path.suffix.lower() == ".npy"], split)
     if not samples:
-        raise InputError(f"{root} holds no pairs in a layout that is known; these are:\n{LAYOUTS}")
+        raise NoPairsError(f"{root} holds no pairs in a layout that is known; these are:\n{LAYOUTS}")
     return [Pair(file.path, file.path, file.path, _name(file.key)) for file in samples]
+
+
+def has_masks_in(root: str | Path, masks: str | Path, blur: Literal["blur", "blur_gamma"] = "blur") -> bool:
+    """Say whether a folder of masks is that of a set: it lies in the set, or has masks for photos of one of its splits.
+
+    Raises InputError as `read_pairs`, except for what the set does not hold.
+    """
+    folder = _folder_of_masks(Path(root), masks)
+    if folder is None or Path(root).resolve() in folder.resolve().parents:
+        return folder is not None
+    for split in dict.fromkeys(_SPLIT_OF_FOLDER.values()):
+        try:
+            pairs = read_pairs(root, split, blur, masks)
+        except (NoPairsError, NoMasksError):
+            continue
+        if any(pair.mask is not None and folder in pair.mask.parents for pair in pairs):
+            return True
+    return False
+
+
+def _folder_of_masks(root: Path, masks: str | Path) -> Path | None:
+    return next((path for path in (root / masks, Path(masks)) if path.is_dir()), None)
 
 
 def describe_pairs(pairs: Sequence[Pair]) -> str:
@@ -115,19 +146,6 @@ def describe_pairs(pairs: Sequence[Pair]) -> str:
     if with_mask == len(pairs):
         return f"{len(pairs)} pairs with masks"
     return f"{len(pairs)} pairs, {with_mask} with masks; without one, the whole photo counts as blurred"
-
-
-def _walk(root: Path) -> Iterator[Path]:
-    """Give the files below a folder, links followed, sorted; what systems hide in folders is left out."""
-    seen = set()
-    for folder, names, files in os.walk(root, followlinks=True):
-        real = os.path.realpath(folder)
-        if real in seen:  # a link to a folder above would go round for ever
-            names.clear()
-            continue
-        seen.add(real)
-        names[:] = sorted(name for name in names if not name.startswith(".") and name != "__MACOSX")
-        yield from (Path(folder, name) for name in sorted(files) if not name.startswith("."))
 
 
 def _told_by_path(root: Path, path: Path, blur_words: Collection[str]) -> _File:
@@ -188,7 +206,7 @@ def _parts_of_stem(stem: str) -> tuple[str, str, str]:
 def _of_split(root: Path, files: Sequence[_File], split: str) -> list[_File]:
     splits = sorted({file.split for file in files if file.split})
     if splits and split not in splits:
-        raise InputError(f"{root} holds {' and '.join(splits)} but no {split}; choose one of these")
+        raise NoPairsError(f"{root} holds {' and '.join(splits)} but no {split}; choose one of these")
     return [file for file in files if not splits or file.split == split]
 
 
@@ -198,12 +216,12 @@ def _masks(
     """Give the masks of a set: those of the folder that was named, else those inside it, else those beside it."""
     split = _SPLIT_OF_FOLDER.get(root.name.lower(), split)
     if masks is not None:
-        folder = next((path for path in (root / masks, Path(masks)) if path.is_dir()), None)
+        folder = _folder_of_masks(root, masks)
         if folder is None:
-            raise InputError(f"there is no folder of masks at {root / masks} or {masks}; name another")
+            raise NoMasksError(f"there is no folder of masks at {root / masks} or {masks}; name another")
         named = _for_photos(_masks_in(folder, split), blurs)
         if not named.keys() & blurs.keys():
-            raise InputError(f"no mask in {folder} has the name of a photo in {root}; name another folder")
+            raise NoMasksError(f"no mask in {folder} has the name of a photo in {root}; name another folder")
         return named
     inside = [file for file in images if file.role == "mask" and file.split in (None, split)]
     if inside:
@@ -221,7 +239,7 @@ def _for_photos(masks: Sequence[_File], blurs: Mapping[Key, _File]) -> dict[Key,
 
 
 def _masks_in(folder: Path, split: str) -> list[_File]:
-    files = [_told_by_path(folder, path, _BLUR_WORDS) for path in _walk(folder)]
+    files = [_told_by_path(folder, path, _BLUR_WORDS) for path in walk_files(folder)]
     return [
         file._replace(role="mask")
         for file in files

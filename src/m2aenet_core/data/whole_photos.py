@@ -10,11 +10,13 @@ from typing import NamedTuple
 
 import numpy as np
 
-from m2aenet_core.data.folder import Pixels, list_images, read_cutouts, read_rgb
+from m2aenet_core.data.folder import Pixels, evenly_spread, list_images, read_cutouts, read_rgb
 from m2aenet_core.data.sample import Batch
 from m2aenet_core.data.synthetic import MadeBlur, MadeBlurConfig
 
 _ATTEMPTS = 20
+# photos that objects are cut from; published figures are of sets of fewer, where these are all
+_TEXTURES = 64
 
 
 @dataclass(frozen=True)
@@ -26,7 +28,7 @@ class WholePhotosConfig:
     cutouts: str | None = None
     """Folder of cut-out objects; without it, random shapes of photo move."""
     manifest: str | None = None
-    """CSV file with the columns file and clear_licence; only photos marked yes are used."""
+    """CSV file with the columns file and clear_licence; only photos and cut-outs marked yes are used."""
     path_px: tuple[float, float] = (8.0, 34.0)
     """Shortest and longest path from start to end of the exposure, pixels."""
     area: tuple[float, float] = (0.02, 0.2)
@@ -53,12 +55,16 @@ def count_blurred_photos(config: WholePhotosConfig) -> int:
 
 
 def blurred_photos(config: WholePhotosConfig) -> Iterator[BlurredPhoto]:
-    """Give made blur on each photo, its objects cut from the other photos or taken from the cut-outs."""
+    """Give made blur on each photo, its objects cut from the other photos or taken from the cut-outs.
+
+    Of more than 64 photos, objects are cut from 64, evenly spread; each photo is read when its turn comes.
+    """
     paths = list_images(config.data, config.manifest)
-    cutouts = read_cutouts(config.cutouts) if config.cutouts else []
-    photos = [read_rgb(path) for path in paths]
-    for index, (path, photo) in enumerate(zip(paths, photos, strict=True)):
-        others = [other for other in photos if other is not photo] or [photo]
+    cutouts = read_cutouts(config.cutouts, config.manifest) if config.cutouts else []
+    textures = {path: read_rgb(path) for path in evenly_spread(paths, _TEXTURES)}
+    for index, path in enumerate(paths):
+        photo = textures[path] if path in textures else read_rgb(path)
+        others = [other for name, other in textures.items() if name != path] or [photo]
         for number in range(config.samples):
             rng = np.random.default_rng((config.seed, index, number))
             yield BlurredPhoto(path, photo, blurred_sample(config, photo, others, cutouts, rng))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 from m2aenet_core.errors import InputError
 from m2aenet_core.models.ensemble import check_copies
@@ -73,6 +73,7 @@ class M2AENetConfig:
     Training sees one."""
 
     def __post_init__(self) -> None:
+        self._check_choices()
         check_blocks(self.encoder_blocks, self.decoder_blocks)
         check_copies(self.ensemble)
         try:
@@ -97,6 +98,13 @@ class M2AENetConfig:
             raise InputError("a learnable trajectory has no two ends; give motion_output ends, or another trajectory")
         if self.temperature <= 0 or not 0 <= self.threshold <= 1:
             raise InputError("the temperature must be above 0, and the threshold from 0 to 1")
+
+    def _check_choices(self) -> None:
+        """See that every field with a few choices holds one of them: a weights file can hold anything."""
+        for name, kind in get_type_hints(type(self)).items():
+            if get_origin(kind) is Literal and getattr(self, name) not in get_args(kind):
+                choices = ", ".join(map(str, get_args(kind)))
+                raise InputError(f"there is no {name} {getattr(self, name)!r}; choose one of {choices}")
 
     @classmethod
     def fourth_stage(cls, **changes: Any) -> M2AENetConfig:

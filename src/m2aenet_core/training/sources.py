@@ -6,15 +6,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from m2aenet_core.data.check import Kept, check_pairs, check_photos, raise_or_skip
+from m2aenet_core.data.check import Kept, check_cutouts, check_pairs, check_photos, raise_or_skip
 from m2aenet_core.data.crops import CropConfig
-from m2aenet_core.data.folder import Pixels, list_images, read_cutouts, read_photos
+from m2aenet_core.data.folder import Pixels, cut_out, find_cutouts, list_images, read_photos
 from m2aenet_core.data.mixture import MixedSource
 from m2aenet_core.data.pair_source import PairSource
-from m2aenet_core.data.pairs import Pair, describe_pairs, read_pairs
+from m2aenet_core.data.pairs import NoPairsError, Pair, describe_pairs, has_masks_in, read_pairs
 from m2aenet_core.data.sample import Batch, Source
 from m2aenet_core.data.synthetic import MadeBlur
-from m2aenet_core.errors import InputError
 from m2aenet_core.training.config import TrainConfig
 
 # validation samples come from a seed of their own, so that they never repeat training samples
@@ -50,10 +49,11 @@ class _Reader:
         self.records = Path(config.out) / "checked"
         self.crops = CropConfig(config.blur.crop_px, config.blur_centred_share, config.quarter_turns)
         self.notes: list[str] = []
+        self.masks = _masks_of_sets(config)
 
     def sources(self) -> Sources:
         config = self.config
-        cutouts = read_cutouts(config.cutouts, config.manifest) if config.cutouts else []
+        cutouts = self._cutouts(config.cutouts) if config.cutouts else []
         training: list[Source] = []
         if config.data is not None:
             training.append(self._made_blur("made blur", config.data, config.manifest, cutouts))
@@ -68,14 +68,22 @@ class _Reader:
         asked: list[Source] = []
         if config.validation:
             asked.append(self._made_blur("validation on made blur", config.validation, None, cutouts))
-        asked += [self._pairs("validation pairs", root, _split(root)) for root in config.validation_pairs]
+        asked += [self._pairs("validation pairs", root, self._split(root)) for root in config.validation_pairs]
         if asked:
             return asked
         own: list[Source] = list(training[: len(training) - len(config.pairs)])
         for root, source in zip(config.pairs, training[len(own) :], strict=True):
-            split = _split(root)
+            split = self._split(root)
             own.append(source if split == "train" else self._pairs("validation pairs", root, split))
         return own
+
+    def _cutouts(self, folder: str) -> list[Pixels]:
+        files = find_cutouts(folder, self.config.manifest)
+        problems = check_cutouts(files, self._record(), self.show_progress)
+        kept = raise_or_skip(files, problems, self.config.skip_bad)
+        cutouts = cut_out(folder, kept.items)
+        self._note("cut-outs", folder, f"{len(cutouts)} cut-outs", kept)
+        return cutouts
 
     def _made_blur(self, what: str, folder: str, manifest: str | None, cutouts: Sequence[Pixels]) -> MadeBlur:
         paths = list_images(folder, manifest)
@@ -85,13 +93,29 @@ class _Reader:
         return MadeBlur(read_photos(kept.items), cutouts, self.config.blur)
 
     def _pairs(self, what: str, root: str, split: str) -> PairSource:
-        pairs = read_pairs(root, split, self.config.gopro_blur, self.config.masks)
+        pairs = self._read_pairs(root, split)
         problems = check_pairs(pairs, self.crops.crop_px, self._record(), self.show_progress)
         kept = raise_or_skip(pairs, problems, self.config.skip_bad)
         self._note(what, f"{root} ({split} split, where it has splits)", describe_pairs(kept.items), kept)
         # each set has its part of the memory
         share = None if self.cache_bytes is None else self.cache_bytes // max(1, len(self.config.pairs))
         return PairSource(kept.items, self.crops, share)
+
+    def _read_pairs(self, root: str, split: str) -> list[Pair]:
+        return read_pairs(root, split, self.config.gopro_blur, self.masks[root])
+
+    def _split(self, root: str) -> str:
+        """Give the split of a data set to validate on; "train" where it holds nothing out."""
+        # a folder without splits gives the same pairs whatever was asked for
+        training = self._pairs_there_are(root, "train")
+        others = (split for split in _HELD_OUT_SPLITS if self._pairs_there_are(root, split) not in ([], training))
+        return next(others, "train")
+
+    def _pairs_there_are(self, root: str, split: str) -> list[Pair]:
+        try:
+            return self._read_pairs(root, split)
+        except NoPairsError:
+            return []
 
     def _record(self) -> Path:
         return self.records / f"{len(self.notes)}.json"
@@ -100,18 +124,14 @@ class _Reader:
         self.notes.append(f"{what} from {place}: {content}" + (f"; {kept.note}" if kept.note else ""))
 
 
-def _split(root: str) -> str:
-    """Give the split of a data set to validate on; "train" where it holds nothing out."""
-    # a folder without splits gives the same pairs whatever was asked for
-    training = _pairs_of(root, "train")
-    return next((split for split in _HELD_OUT_SPLITS if _pairs_of(root, split) not in ([], training)), "train")
-
-
-def _pairs_of(root: str, split: str) -> list[Pair]:
-    try:
-        return read_pairs(root, split)
-    except InputError:
-        return []
+def _masks_of_sets(config: TrainConfig) -> dict[str, str | None]:
+    """Give the folder of masks that each set is read with: a set that lacks the one that was named keeps its own."""
+    roots = dict.fromkeys((*config.pairs, *config.validation_pairs))
+    if config.masks is None:
+        return roots
+    having = {root for root in roots if has_masks_in(root, config.masks, config.gopro_blur)}
+    # where none has it, reading the first says so
+    return {root: config.masks if root in having or not having else None for root in roots}
 
 
 def _mixed(sources: Sequence[Source], shares: Sequence[float] = ()) -> Source:

@@ -85,6 +85,22 @@ def test_a_photo_without_its_mask_is_named(folder: Path) -> None:
         find_masks(folder)
 
 
+def test_photos_of_one_name_in_two_folders_are_two(tmp_path: Path) -> None:
+    for name in ("one/a.png", "two/a.png"):
+        write_image(tmp_path / "blur" / name, np.zeros((8, 8, 3), np.uint8))
+        write_image(tmp_path / "mask" / name, np.zeros((8, 8), np.uint8))
+    assert [each.photo.relative_to(tmp_path).as_posix() for each in find_masks(tmp_path)] == [
+        "blur/one/a.png",
+        "blur/two/a.png",
+    ]
+
+
+def test_two_photos_of_one_name_in_one_folder_are_named(folder: Path) -> None:
+    write_image(folder / "blur" / "coffee.bmp", np.zeros((8, 8, 3), np.uint8))
+    with pytest.raises(InputError, match=r"coffee\.bmp and .*coffee\.png have one name; keep one"):
+        find_masks(folder)
+
+
 def test_a_folder_without_photos_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="no photos in blur/"):
         find_masks(tmp_path)

@@ -12,8 +12,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from m2aenet_core.data import check
-from m2aenet_core.data.check import Kept, Problem, check_pairs, check_photos, raise_or_skip
+from m2aenet_core.data import check, checked_files
+from m2aenet_core.data.check import Kept, Problem, check_cutouts, check_pairs, check_photos, raise_or_skip
+from m2aenet_core.data.folder import find_cutouts
 from m2aenet_core.data.pairs import Pair, read_pairs
 from m2aenet_core.errors import InputError
 
@@ -237,6 +238,30 @@ def test_photos_that_cannot_be_used_are_told(tmp_path: Path, save: Save, photo: 
     assert raise_or_skip(paths, problems, skip_bad=True).items == paths[:1]
 
 
+def test_photos_of_other_brightness_are_not_the_same_picture_at_16_bits_either(tmp_path: Path, save: Save) -> None:
+    blur = np.linspace(0, 15000, 40 * 60).reshape(40, 60).astype(np.uint16)
+    save(tmp_path / "a_blur.png", blur)
+    # each by its own range they would look alike
+    save(tmp_path / "a_sharp.png", (blur.astype(float) * 65535 / 16383).round().astype(np.uint16))
+    assert found_in(tmp_path) == []
+
+
+def test_cutouts_that_cannot_be_used_are_told(tmp_path: Path, save: Save) -> None:
+    for name in ("good", "half", "no_mask"):
+        save(tmp_path / "image" / f"{name}.png", np.zeros((40, 60, 3), np.uint8))
+        save(tmp_path / "mask" / f"{name}.png", np.full((40, 60), 255, np.uint8))
+    half = tmp_path / "image" / "half.png"
+    half.write_bytes(half.read_bytes()[:50])
+    (tmp_path / "mask" / "no_mask.png").write_bytes(b"")
+    files = find_cutouts(tmp_path)
+    problems = check_cutouts(files, show_progress=False)
+    assert [(problem.path.relative_to(tmp_path).as_posix(), problem.kind) for problem in problems] == [
+        ("image/half.png", "unreadable"),
+        ("mask/no_mask.png", "empty file"),
+    ]
+    assert [each.photo.name for each in raise_or_skip(files, problems, skip_bad=True).items] == ["good.png"]
+
+
 def test_floats_that_are_no_numbers_are_told_and_end_no_check(tmp_path: Path, save: Save) -> None:
     values = np.zeros((20, 30), np.float32)
     values[3, 4] = np.nan
@@ -293,7 +318,7 @@ def test_a_record_that_is_none_is_made_again(tmp_path: Path, write: Write, conte
     record = tmp_path / "checked.json"
     record.write_text(content)
     assert found_in(tmp_path, record=record) == []
-    assert json.loads(record.read_text())["version"] == 1
+    assert json.loads(record.read_text())["version"] == checked_files._VERSION
 
 
 def test_the_record_forgets_what_is_no_longer_there(tmp_path: Path, write: Write) -> None:

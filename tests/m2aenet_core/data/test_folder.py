@@ -1,7 +1,10 @@
 """Photos and cut-outs from folders."""
 
+import os
+import sys
 from pathlib import Path
 
+import imagecodecs
 import numpy as np
 import pytest
 from PIL import Image
@@ -29,6 +32,23 @@ def test_photos_are_found_in_sub_folders_and_sorted(tmp_path: Path, small: np.nd
     assert [path.relative_to(tmp_path).as_posix() for path in list_images(tmp_path)] == sorted(names)
 
 
+def test_only_files_are_photos_and_those_that_a_system_hides_are_not(tmp_path: Path, small: np.ndarray) -> None:
+    for name in ("a.png", "._a.png", ".thumbs/a.png", "__MACOSX/a.png", "folder.png/b.png"):
+        save(tmp_path / name, small)
+    if sys.platform != "win32":
+        os.mkfifo(tmp_path / "pipe.png")
+    assert [path.relative_to(tmp_path).as_posix() for path in list_images(tmp_path)] == ["a.png", "folder.png/b.png"]
+
+
+def test_linked_folders_are_read_and_circles_are_left(tmp_path: Path, small: np.ndarray) -> None:
+    save(tmp_path / "disk" / "a.png", small)
+    photos = tmp_path / "photos"
+    photos.mkdir()
+    (photos / "more").symlink_to(tmp_path / "disk", target_is_directory=True)
+    (tmp_path / "disk" / "up").symlink_to(photos, target_is_directory=True)
+    assert list_images(photos) == [photos / "more" / "a.png"]
+
+
 def test_a_manifest_lets_through_what_is_cleared(tmp_path: Path, small: np.ndarray) -> None:
     for name in ("one.png", "sub/two.png", "three.png", "unlisted.png"):
         save(tmp_path / "photos" / name, small)
@@ -51,6 +71,17 @@ def test_a_manifest_that_is_missing_is_named(tmp_path: Path, small: np.ndarray) 
     save(tmp_path / "one.png", small)
     with pytest.raises(InputError, match=r"gone\.csv does not exist; give a CSV file"):
         list_images(tmp_path, tmp_path / "gone.csv")
+
+
+def test_a_manifest_that_clears_nothing_of_a_folder_is_named(tmp_path: Path, small: np.ndarray) -> None:
+    save(tmp_path / "cutouts" / "dog.png", np.dstack([small, ring((24, 30))]))
+    manifest = tmp_path / "manifest.csv"
+    manifest.write_text("file,clear_licence\nphotos/one.png,yes\n")
+    for read in (list_images, read_cutouts):
+        with pytest.raises(
+            InputError, match=r"none of the 1 images in .*cutouts is marked yes in .*manifest\.csv; add"
+        ):
+            read(tmp_path / "cutouts", manifest)
 
 
 def test_a_folder_without_photos_is_named(tmp_path: Path) -> None:
@@ -147,4 +178,26 @@ def test_photos_without_alpha_and_cutouts_of_a_few_pixels_are_left_out(tmp_path:
     speck = np.zeros((24, 30), np.uint8)
     speck[3:8, 3:8] = 255
     save(tmp_path / "speck.png", np.dstack([small, speck]))
-    assert read_cutouts(tmp_path) == []
+    with pytest.raises(InputError, match="holds no cut-out; give RGBA images, or X/image/NAME with X/alpha/NAME"):
+        read_cutouts(tmp_path)
+    save(tmp_path / "good.png", np.dstack([small, ring((24, 30))]))
+    assert len(read_cutouts(tmp_path)) == 1
+
+
+@pytest.mark.parametrize("name", ["x[1]", "a*b", "dog"])
+def test_a_partner_is_told_by_its_whole_name(tmp_path: Path, small: np.ndarray, name: str) -> None:
+    save(tmp_path / "image" / f"{name}.png", small)
+    save(tmp_path / "mask" / f"{name}.2.png", ring((24, 30))[:3])
+    save(tmp_path / "mask" / f"{name}.png", ring((24, 30)))
+    (cutout,) = read_cutouts(tmp_path)
+    assert cutout.shape == (16, 20, 4)
+
+
+@pytest.mark.parametrize("channels", [2, 4])
+def test_the_alpha_of_a_dark_deep_cutout_is_scaled_by_its_depth(tmp_path: Path, channels: int) -> None:
+    pixels = np.full((24, 30, channels), 16383, np.uint16)
+    pixels[..., -1] = 12000
+    (tmp_path / "a.png").write_bytes(imagecodecs.png_encode(pixels))
+    (cutout,) = read_cutouts(tmp_path)
+    assert np.unique(cutout[..., :3]) == 255
+    assert np.unique(cutout[..., 3]) == round(12000 / 65535 * 255)

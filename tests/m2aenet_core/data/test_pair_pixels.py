@@ -47,7 +47,24 @@ def test_files_of_different_sizes_are_named(pair: Pair, save: Save) -> None:
         read_pair(pair)
 
 
-@pytest.mark.parametrize("kind", ["rgb", "grey", "rgba", "grey alpha", "palette", "16 bits", "1 bit", "transparent"])
+@pytest.mark.parametrize("depth", ["uint16", "float32"])
+def test_a_deep_pair_is_as_bright_beside_each_other_as_it_was(tmp_path: Path, save: Save, depth: str) -> None:
+    # the brightest values lie on both sides of 14 bits, and of 1
+    dark, bright = (15000, 18000) if depth == "uint16" else (0.99, 1.001)
+    values = np.linspace(0, dark, 40 * 60).reshape(40, 60).astype(depth)
+    sharp = values.copy()
+    sharp[0, 0] = bright
+    suffix = ".png" if depth == "uint16" else ".tif"
+    paths = [save(tmp_path / f"a_{kind}{suffix}", each) for kind, each in (("blur", values), ("sharp", sharp))]
+    found = read_pair(Pair(paths[0], paths[1], None, "a"))
+    assert np.array_equal(found.blur[1:], found.sharp[1:])
+    assert found.sharp.max() > 60
+
+
+@pytest.mark.parametrize(
+    "kind",
+    ["rgb", "grey", "rgba", "grey alpha", "palette", "16 bits", "1 bit", "transparent", "grey transparent"],
+)
 def test_every_png_is_read_as_all_photos_are(tmp_path: Path, rng: np.random.Generator, kind: str) -> None:
     photo = rng.integers(0, 256, (11, 13, 4), np.uint8)
     images = {
@@ -59,8 +76,10 @@ def test_every_png_is_read_as_all_photos_are(tmp_path: Path, rng: np.random.Gene
         "16 bits": lambda: Image.fromarray(photo[..., 0].astype(np.uint16) * 257),
         "1 bit": lambda: Image.fromarray(photo[..., 0]).convert("1"),
         "transparent": lambda: Image.fromarray(photo[..., :3]),
+        "grey transparent": lambda: Image.fromarray(photo[..., 0]),
     }
-    images[kind]().save(tmp_path / "a.png", **({"transparency": (1, 2, 3)} if kind == "transparent" else {}))
+    transparency = {"transparent": {"transparency": (1, 2, 3)}, "grey transparent": {"transparency": 7}}
+    images[kind]().save(tmp_path / "a.png", **transparency.get(kind, {}))
     found = read_photo(tmp_path / "a.png")
     assert found.shape == (11, 13, 3)
     assert found.flags.c_contiguous
@@ -91,7 +110,8 @@ def test_anything_above_0_is_blurred(tmp_path: Path, save: Save, scene: Scene, v
     three = save(tmp_path / "b.png", np.dstack([mask * 0, mask * value, mask * 0]).astype(np.uint8))
     clear = save(tmp_path / "c.png", np.dstack([mask * value, mask * 0, mask * 0, mask * 0 + 255]).astype(np.uint8))
     Image.fromarray(mask).save(tmp_path / "d.png")
-    for path in (one, three, clear, tmp_path / "d.png"):
+    Image.fromarray(mask.astype(np.uint8) * value).save(tmp_path / "e.png", transparency=value)
+    for path in (one, three, clear, tmp_path / "d.png", tmp_path / "e.png"):
         assert np.array_equal(read_mask(path)[0], mask)
 
 
@@ -127,6 +147,15 @@ def test_lmdvits_form_holds_photos_up_to_255_and_a_mask_of_any_kind(
         assert np.array_equal(found, expected)  # type: ignore[arg-type]
     (column,) = (array_pair(img_blur=blur, img_gt=sharp, blur_mask=mask[..., None]),)
     assert np.array_equal(read_pair(column).mask, mask)  # type: ignore[arg-type]
+
+
+def test_lmdvits_form_has_one_range_for_both_photos(array_pair: Callable[..., Pair], scene: Scene) -> None:
+    blur, _, mask = scene()
+    deep = blur.astype(np.uint16) * 200
+    brighter = deep.copy()
+    brighter[0, 0] = 18000
+    found = read_pair(array_pair(img_blur=deep, img_gt=brighter, blur_mask=mask))
+    assert np.array_equal(found.blur[1:], found.sharp[1:])
 
 
 def test_lmdvits_form_without_all_it_needs_is_named(array_pair: Callable[..., Pair], scene: Scene) -> None:

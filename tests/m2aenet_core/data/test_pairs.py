@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from m2aenet_core.data.pairs import LAYOUTS, Pair, describe_pairs, read_pairs
+from m2aenet_core.data.pairs import LAYOUTS, Pair, describe_pairs, has_masks_in, read_pairs
 from m2aenet_core.errors import InputError
 
 Tree = Callable[[Sequence[str]], Path]
@@ -115,6 +115,16 @@ def test_a_chosen_folder_that_has_no_masks_for_the_set_is_named(tree: Tree) -> N
         read_pairs(root, masks="by_hand")
     with pytest.raises(InputError, match="there is no folder of masks"):
         read_pairs(root, masks="gone")
+
+
+def test_masks_that_were_chosen_are_a_sets_if_they_lie_in_it_or_have_its_names(tree: Tree) -> None:
+    relo = [f"relo/{name}" for name in RELOBLUR + masks_of("by_hand")]
+    root = tree([*relo, *(f"gopro/{name}" for name in GOPRO), *masks_of("apart", ["test"])])
+    assert has_masks_in(root / "relo", "by_hand")
+    assert has_masks_in(root / "relo", root / "relo" / "by_hand")
+    assert has_masks_in(root / "relo", root / "apart")
+    for masks in ("by_hand", root / "apart", root / "relo" / "by_hand"):
+        assert not has_masks_in(root / "gopro", masks)
 
 
 def test_a_missing_mask_comes_with_the_path_where_it_should_be(tree: Tree) -> None:

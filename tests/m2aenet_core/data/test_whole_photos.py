@@ -8,7 +8,10 @@ import pytest
 import torch
 from PIL import Image
 
-from m2aenet_core.data.whole_photos import WholePhotosConfig, blurred_photos, count_blurred_photos
+from m2aenet_core.data import whole_photos
+from m2aenet_core.data.folder import list_images, read_rgb
+from m2aenet_core.data.whole_photos import WholePhotosConfig, blurred_photos, blurred_sample, count_blurred_photos
+from m2aenet_core.errors import InputError
 
 
 @pytest.fixture
@@ -51,6 +54,40 @@ def test_paths_are_as_long_as_asked(config: WholePhotosConfig) -> None:
         return max(float((made.sample.end - made.sample.start).norm(dim=1).max()) for made in blurred_photos(config))
 
     assert longest(config) < longest(replace(config, path_px=(25.0, 30.0)))
+
+
+def test_objects_are_cut_from_all_other_photos_of_a_small_folder(config: WholePhotosConfig) -> None:
+    photos = [read_rgb(path) for path in list_images(config.data)]
+    for number, made in enumerate(blurred_photos(config)):
+        index, sample = divmod(number, 2)
+        rng = np.random.default_rng((config.seed, index, sample))
+        expected = blurred_sample(config, photos[index], photos[:index] + photos[index + 1 :], [], rng)
+        for ours, same in zip(made.sample, expected, strict=True):
+            assert torch.equal(ours, same)
+
+
+def test_of_a_large_folder_few_photos_are_read_before_the_first_sample(
+    config: WholePhotosConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(200):
+        (tmp_path / f"d{number}.png").symlink_to(tmp_path / "a.png")
+    read: list[str] = []
+    monkeypatch.setattr(whole_photos, "read_rgb", lambda path: read.append(path.name) or read_rgb(path))  # type: ignore[func-returns-value]
+    first, second, third = (
+        made.path.name for made, _ in zip(blurred_photos(replace(config, samples=1)), "123", strict=False)
+    )
+    assert (first, second, third) == ("a.png", "b.png", "c.png")
+    assert len(read) <= 64 + 4
+    assert len(set(read)) == len(read)
+
+
+def test_the_manifest_counts_for_cutouts_too(config: WholePhotosConfig, tmp_path: Path) -> None:
+    (tmp_path / "cutouts").mkdir()
+    Image.fromarray(np.full((80, 80, 4), 255, np.uint8)).save(tmp_path / "cutouts" / "white.png")
+    manifest = tmp_path / "manifest.csv"
+    manifest.write_text("file,clear_licence\na.png,yes\n")
+    with pytest.raises(InputError, match=r"none of the 1 images in .*cutouts is marked yes"):
+        next(blurred_photos(replace(config, manifest=str(manifest), cutouts=str(tmp_path / "cutouts"))))
 
 
 def test_cutouts_move_where_they_are_given(config: WholePhotosConfig, tmp_path: Path) -> None:

@@ -93,6 +93,13 @@ def test_a_motion_begins_at_its_start_and_stops_at_its_end(form: TrajectoryForm)
     torch.testing.assert_close(Motion.of(end, start, form).trajectory(9), path.flip(0))
 
 
+@pytest.mark.parametrize("tells_time", [False, True])
+def test_a_motion_of_the_wanted_size_stays_as_it_is(tells_time: bool) -> None:
+    motion = Motion.of(*two_ends())._replace(tells_time=tells_time)
+    assert motion.resized((5, 6)) is motion
+    assert motion.resized((10, 12)).field.shape[-2:] == (10, 12)
+
+
 def test_a_learnable_motion_holds_its_displacements_in_order_of_time() -> None:
     samples = torch.randn(9, 2, 2, 5, 6)
     motion = Motion(samples.transpose(0, 1).reshape(2, 18, 5, 6), "learnable")

@@ -22,10 +22,10 @@ def write(path: Path, level: int, size: int = 40) -> None:
     Image.fromarray(np.full((size, size, 3), level, np.uint8)).save(path)
 
 
-def write_mask(path: Path) -> None:
+def write_mask(path: Path, rows: int = 20) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     mask = np.zeros((40, 40), np.uint8)
-    mask[:20] = 255
+    mask[:rows] = 255
     Image.fromarray(mask).save(path)
 
 
@@ -97,6 +97,45 @@ def test_the_other_averages_of_gopro_are_a_choice(config: TrainConfig, gopro: Pa
     assert set(levels(make_sources(changed).training.batch(0, 0, 4).blur)) == {30}
 
 
+def test_what_is_held_out_is_found_whatever_photos_and_masks_are_chosen(
+    config: TrainConfig, gopro: Path, reloblur: Path
+) -> None:
+    for path in sorted(gopro.glob("*/*/blur/*.png")):
+        path.unlink()
+    for path in sorted(gopro.glob("test/*/blur_gamma/*.png")):
+        write(path, 40)
+    gamma = replace(config, data=None, pairs=(str(gopro),), gopro_blur="blur_gamma")
+    assert set(levels(make_sources(gamma).validation.blur)) == {40}
+    for path in sorted(reloblur.glob("masks/**/*.png")):
+        write_mask(reloblur / "masks_v2" / path.relative_to(reloblur / "masks"), rows=40)
+    second = replace(config, data=None, pairs=(str(reloblur),), masks="masks_v2")
+    validation = make_sources(second).validation
+    assert set(levels(validation.blur)) == {60}
+    assert validation.mask.min() == 1
+
+
+def test_a_held_out_split_that_cannot_be_used_is_not_passed_over(config: TrainConfig, gopro: Path) -> None:
+    write(gopro / "test" / "GOPR0000_11_00" / "blur" / "000001.jpg", 20)
+    with pytest.raises(InputError, match=r"are both the blurred photo of GOPR0000_11_00/000001; keep one"):
+        make_sources(replace(config, data=None, pairs=(str(gopro),)))
+
+
+def test_a_set_without_the_masks_that_were_chosen_keeps_its_own(
+    config: TrainConfig, gopro: Path, reloblur: Path
+) -> None:
+    for path in sorted(reloblur.glob("masks/**/*.png")):
+        write_mask(reloblur / "by_hand" / path.relative_to(reloblur / "masks"), rows=0)
+    for chosen in ("by_hand", str(reloblur / "by_hand")):
+        both = replace(config, data=None, pairs=(str(gopro), str(reloblur)), masks=chosen)
+        batch = make_sources(both).training.batch(0, 0, 8)
+        assert {(level, float(mask.max())) for level, mask in zip(levels(batch.blur), batch.mask, strict=True)} == {
+            (10, 1.0),
+            (50, 0.0),
+        }
+    with pytest.raises(InputError, match=r"there is no folder of masks at .*gone"):
+        make_sources(replace(both, masks="gone"))
+
+
 def test_reloblur_comes_with_its_masks(config: TrainConfig, reloblur: Path) -> None:
     training, validation, _ = make_sources(replace(config, data=None, pairs=(str(reloblur),)))
     batch = training.batch(0, 0, 8)
@@ -164,3 +203,16 @@ def test_bad_photos_can_be_left_out(config: TrainConfig, photos: Path, tmp_path:
     with pytest.raises(InputError, match=r"bad\.png"):
         make_sources(replace(config, data=str(folder)))
     assert "1 photos" in make_sources(replace(config, data=str(folder), skip_bad=True)).notes[0]
+
+
+def test_bad_cutouts_are_told_and_can_be_left_out(config: TrainConfig, tmp_path: Path) -> None:
+    folder = tmp_path / "cutouts"
+    folder.mkdir()
+    for name in ("good", "bad"):
+        Image.fromarray(np.full((40, 40, 4), 255, np.uint8)).save(folder / f"{name}.png")
+    (folder / "bad.png").write_bytes(b"")
+    with pytest.raises(InputError, match=r"1 of 2 samples cannot be used \(1 empty file\)"):
+        make_sources(replace(config, cutouts=str(folder)))
+    notes = make_sources(replace(config, cutouts=str(folder), skip_bad=True)).notes
+    assert notes[0].startswith(f"cut-outs from {folder}: 1 cut-outs; 1 of 2 samples are left out")
+    assert notes[1].endswith("2 photos and 1 cut-outs")
