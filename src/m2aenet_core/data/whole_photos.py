@@ -13,6 +13,7 @@ import numpy as np
 from m2aenet_core.data.folder import Pixels, evenly_spread, list_images, read_cutouts, read_rgb
 from m2aenet_core.data.sample import Batch
 from m2aenet_core.data.synthetic import MadeBlur, MadeBlurConfig
+from m2aenet_core.errors import InputError
 
 _ATTEMPTS = 20
 # photos that objects are cut from; published figures are of sets of fewer, where these are all
@@ -39,6 +40,19 @@ class WholePhotosConfig:
     """Samples made of each photo."""
     seed: int = 0
     """Decides the samples."""
+
+    def __post_init__(self) -> None:
+        """Raise InputError for what no samples can be drawn from."""
+        if self.samples < 1:
+            raise InputError(f"samples is {self.samples}; give at least 1")
+        if self.seed < 0:
+            raise InputError(f"seed is {self.seed}; give 0 or more")
+        shortest, longest = self.path_px
+        if not 0 < shortest <= longest:
+            raise InputError(f"path_px is {list(self.path_px)}; give the shortest path, above 0, and the longest")
+        smallest, largest = self.area
+        if not 0 < smallest <= largest <= 1:
+            raise InputError(f"area is {list(self.area)}; give the smallest share of a photo, above 0, and the largest")
 
 
 class BlurredPhoto(NamedTuple):

@@ -65,6 +65,7 @@ class EvaluateConfig(WholePhotosConfig):
 
 def split_at_commas(arguments: Sequence[str]) -> list[str]:
     """Give arguments in which each flag of `_LISTS` stands once, with all of its values as a JSON list."""
+        super().__post_init__()
     rest: list[str] = []
     values: dict[str, list[str]] = {}
     flag = ""

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -116,3 +117,19 @@ def test_encoded_frames_may_be_averaged_instead_of_light(config: WholePhotosConf
         moved = light.sample.mask[:, 0] > 0
         mean_of_light, mean_of_frames = (each.sample.blur[:, :, moved[0]].mean() for each in (light, encoded))
         assert mean_of_light > mean_of_frames
+
+
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [
+        ({"samples": 0}, "samples is 0; give at least 1"),
+        ({"seed": -1}, "seed is -1; give 0 or more"),
+        ({"path_px": (34.0, 8.0)}, r"path_px is \[34.0, 8.0\]; give the shortest"),
+        ({"area": (0.2, 0.02)}, r"area is \[0.2, 0.02\]; give the smallest"),
+    ],
+)
+def test_what_no_samples_can_be_drawn_from_gets_a_sentence(
+    config: WholePhotosConfig, changes: dict[str, Any], sentence: str
+) -> None:
+    with pytest.raises(InputError, match=sentence):
+        replace(config, **changes)
