@@ -55,6 +55,7 @@ class EvaluateConfig(WholePhotosConfig):
     """Most rows of a contact sheet."""
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         for threshold in (self.threshold, *self.thresholds):
             check_threshold(threshold)
         if not self.model or not self.execution:
@@ -65,7 +66,6 @@ class EvaluateConfig(WholePhotosConfig):
 
 def split_at_commas(arguments: Sequence[str]) -> list[str]:
     """Give arguments in which each flag of `_LISTS` stands once, with all of its values as a JSON list."""
-        super().__post_init__()
     rest: list[str] = []
     values: dict[str, list[str]] = {}
     flag = ""
