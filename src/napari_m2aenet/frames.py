@@ -215,6 +215,8 @@ class FrameResults:
         name, total = self.stack.name, len(self.stack)
         if is_complete:
             return f"“{name}”: {len(self)} of {total} frames are restored.{failed}{blurred}"
+        if not len(self):
+            return f"Stopped. No frame of “{name}” is restored.{failed}"
         return f"Stopped. {len(self)} of {total} frames of “{name}” are restored; they stay.{failed}{blurred}"
 
 

@@ -153,7 +153,7 @@ class RestoreJob(Job[Restored]):
 
     def work(self) -> Restored:
         """Return the restored photo and what is shown about it."""
-        from m2aenet_core.record import make_record, mean_displacement_px
+        from m2aenet_core.record import make_record
 
         analysis, deblurrer = self.analyzed.analysis, self.analyzed.deblurrer
         # the threshold itself where it alone decides, so that the command line gives the very same photo
@@ -164,14 +164,15 @@ class RestoreJob(Job[Restored]):
             analysis, self.choice.threshold, mask=mask, previous=self._previous, progress=self.report
         )
         self.check()
+        record: dict[str, Any] = make_record(deblurrer, result)
         return Restored(
             analyzed=self.analyzed,
             choice=self.choice,
             result=result,
             curves=trajectory_curves(analysis, result.mask),
-            mean_displacement_px=mean_displacement_px(analysis, result.mask),
+            mean_displacement_px=record["result"]["mean_displacement_px"],
             record={
-                **make_record(deblurrer, result),
+                **record,
                 "layer": self.analyzed.source.description(),
                 "mask": self.choice.description(),
             },

@@ -50,14 +50,16 @@ class MaskDecisions:
         return self._present.history.can_redo
 
     def open(self, source: Source, shape: tuple[int, int], threshold: float) -> None:
-        """Turn to a photo of this size (H, W); it starts with the threshold unless its mask was given before."""
+        """Turn to a photo of this size (H, W): with the threshold, and with the mask that was given it before, if any.
+
+        The threshold may have moved while another photo was here; a given mask stays as it was given.
+        """
         if self._picture is not None:
             self._others[self._picture] = self._present
         self._picture = _picture(source)
         kept = self._others.pop(self._picture, None)
         self._present = kept if kept is not None and kept.choice.fits(shape) else _Kept(MaskChoice())
-        if self.choice.source is MaskSource.THRESHOLD:
-            self._present.choice = replace(self.choice, threshold=threshold)
+        self._present.choice = replace(self.choice, threshold=threshold)
 
     def forget(self, key: Hashable) -> None:
         """Drop what is known of the photos of a layer that was removed."""

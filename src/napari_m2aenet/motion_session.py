@@ -36,7 +36,9 @@ class MotionSession:
     # -- what happened --------------------------------------------------------------------------------------------
 
     def take_analysis(self, analyzed: Analyzed) -> None:
-        """A photo was analyzed: pins on it are measured again."""
+        """A photo was analyzed: pins on it are measured again, and film and check of another photo are dropped."""
+        if self.analyzed is not None and not analyzed.source.is_same_picture(self.analyzed.source):
+            self.film, self.checked = None, None
         self.analyzed, self.restored, self.probe = analyzed, None, None
         if analyzed.analysis.has_motion:
             self.pins.measure_again(analyzed)
@@ -44,6 +46,19 @@ class MotionSession:
     def take_restored(self, restored: Restored) -> None:
         """A photo was restored."""
         self.analyzed, self.restored = restored.analyzed, restored
+
+    def take_film(self, film: Film) -> None:
+        """A film was made; one of a photo that has left meanwhile is not kept."""
+        if self._is_present(film.restored):
+            self.film = film
+
+    def take_checked(self, checked: Checked) -> None:
+        """A photo was checked; what came of one that has left meanwhile is not kept."""
+        if self._is_present(checked.restored):
+            self.checked = checked
+
+    def _is_present(self, restored: Restored) -> bool:
+        return self.analyzed is not None and self.analyzed.source.is_same_picture(restored.analyzed.source)
 
     def forget(self, key: Hashable) -> None:
         """The photo's layer is gone; pinned probes stay in the table, as they were measured."""

@@ -9,12 +9,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+SPATIAL = ("scale", "translate", "rotate", "shear", "affine", "units", "axis_labels")
+"""The keywords of napari's layers that say where they are."""
 
-@dataclass(frozen=True, eq=False)
+
+@dataclass(eq=False)
 class Placement:
     """The spatial metadata of a layer, and the frame of it that was taken.
 
-    All arrays are in the axes of the layer, (..., y, x). `frame` holds one index for each axis before (y, x).
+    All arrays are in the axes of the layer, (..., y, x). `frame` holds one index for each axis before (y, x). It is
+    changed by `follow` alone, and so in all that holds it at once.
     """
 
     scale: NDArray[np.float64]
@@ -39,6 +43,14 @@ class Placement:
             axis_labels=tuple(layer.axis_labels),
             frame=frame,
         )
+
+    def follow(self, layer: Any) -> bool:
+        """Take the place that the layer has now, with the same frame; False where it is the same place."""
+        there = Placement.of_layer(layer, self.frame)
+        if there.ndim != self.ndim or is_same_place(there.keywords(), self.keywords()):
+            return False
+        vars(self).update(vars(there))
+        return True
 
     @property
     def ndim(self) -> int:
@@ -71,6 +83,14 @@ class Placement:
         moved: NDArray[np.float64] = self.translate + self.rotate @ self._shear_matrix() @ (self.scale * start)
         return moved
 
+    def point(self, shown: Sequence[float]) -> tuple[float, ...]:
+        """Return where the frame lies in the viewer's world: its first pixel.
+
+        shown: the position that the viewer shows. It counts for axes in front that the layer does not have.
+        """
+        begin = self.affine[:-1, :-1] @ self.frame_translate() + self.affine[:-1, -1]
+        return (*shown[: max(len(shown) - self.ndim, 0)], *begin.tolist())
+
     def keywords_with_axis(self, label: str) -> dict[str, Any]:
         """Return the keywords that put an array with one more axis in front, such as time, where the frame is."""
         ndim = self.ndim + 1
@@ -98,8 +118,7 @@ class Placement:
 
         The position may have more axes in front than the layer. The pixel may lie outside of the picture.
         """
-        origin = self.affine[:-1, :-1] @ self.frame_translate() + self.affine[:-1, -1]
-        world = np.asarray(position, dtype=float)[-self.ndim :] - origin
+        world = np.asarray(position, dtype=float)[-self.ndim :] - self.point(())
         place = np.floor(np.linalg.solve(self._matrix(), world) + 0.5)
         if place[:-2].any():
             return None
@@ -125,3 +144,13 @@ class Placement:
         matrix = np.eye(self.ndim)
         matrix[np.triu_indices(self.ndim, 1)] = self.shear
         return matrix
+
+
+def is_same_place(one: dict[str, Any], other: dict[str, Any]) -> bool:
+    """Say whether the keywords of two placements put an array at the same place."""
+    return all(is_equal(one[name], other[name]) for name in SPATIAL)
+
+
+def is_equal(one: Any, other: Any) -> bool:
+    """Say whether two spatial values, numbers or units, are the same."""
+    return np.array_equal(np.asarray(one, dtype=object), np.asarray(other, dtype=object))

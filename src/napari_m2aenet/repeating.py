@@ -97,11 +97,15 @@ class Repeat:
 
 @dataclass(frozen=True, eq=False)
 class Copyable:
-    """A result that is to be copied as text: its record, its mask, and how napari's console finds its pixels."""
+    """A result that is to be copied as text: its record, its mask, and how napari's console finds its pixels.
+
+    `layer_name`: what the photo's layer is called now, where it is still there.
+    """
 
     record: dict[str, Any]
     mask: NDArray[np.bool_] | None = None
     is_multiscale: bool = False
+    layer_name: str | None = None
 
     @property
     def is_stack(self) -> bool:
@@ -130,7 +134,7 @@ class Copyable:
         return as_command(self.record, find_photo(self.record))
 
     def _in_console(self, frame: tuple[int, ...]) -> str:
-        name = (self.record.get("layer") or {}).get("name", "")
+        name = self.layer_name or (self.record.get("layer") or {}).get("name", "")
         level = "[0]" if self.is_multiscale else ""
         index = f"[{', '.join(map(str, frame))}]" if frame else ""
         return f"np.array(viewer.layers[{name!r}].data{level}{index})  # in napari's console"

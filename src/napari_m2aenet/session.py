@@ -109,12 +109,12 @@ class Session:
         self.status = Status(f"Finding the blur in “{source.name}” …")
         return True
 
-    def is_run(self, key: Hashable) -> bool:
-        """Whether the photo of the layer with this key was run, or is being run now."""
+    def is_run(self, source: Source) -> bool:
+        """Whether this photo, the same frame of the same layer, was run, or is being run now."""
         sources = [] if self._wanted_source is None else [self._wanted_source]
         sources += [] if self._live_job is None else [_source_of(self._live_job)]
         sources += [] if self.analyzed is None else [self.analyzed.source]
-        return any(source.key == key for source in sources)
+        return any(source.is_same_picture(run) for run in sources)
 
     def request_threshold(self, threshold: float) -> None:
         """Set the threshold, and ask for a restoration with it where a photo was analyzed.
@@ -124,7 +124,7 @@ class Session:
         """
         self.settings = replace(self.settings, threshold=THRESHOLD.check(threshold))
         if self._analyzes:
-            return  # the run that goes on restores with the newest threshold anyway
+            return  # the run that goes on takes the newest threshold; where it is stopped, `_catch_up` does
         self.masks.take_threshold(threshold)
         self._want_choice()
 
@@ -175,25 +175,24 @@ class Session:
         return self._go(self.masks.redo) if self.masks.can_redo and not self._analyzes else False
 
     def cancel(self) -> None:
-        """Stop what runs and forget what waits; what is shown already stays."""
-        if self.is_busy:
-            self._stop_job()
-            self._wanted_source, self._wants_restoration = None, False
-            self.status = Status(STOPPED)
+        """Stop what runs and forget what waits; what is shown already stays, but for a threshold that moved since."""
+        self._stop()
+        self._catch_up()
 
     def forget(self, key: Hashable) -> None:
         """The layer with this key is gone: stop its run and drop what is known of it."""
         wanted = self._wanted_source is not None and self._wanted_source.key == key
-        if wanted or (self._live_job is not None and _source_of(self._live_job).key == key):
+        is_run = wanted or (self._live_job is not None and _source_of(self._live_job).key == key)
+        if self.analyzed is not None and self.analyzed.source.key == key:
+            self.analyzed, self.restored, self._wants_restoration = None, None, False
+        self.masks.forget(key)
+        if is_run:
             self.cancel()
             self.status = Status("The layer was removed, so its run was stopped.")
-        if self.analyzed is not None and self.analyzed.source.key == key:
-            self.analyzed, self.restored = None, None
-        self.masks.forget(key)
 
     def close(self) -> None:
         """Stop, and give the memory back as soon as nothing runs any more."""
-        self.cancel()
+        self._stop()
         self._is_closed = True
         if self.job is None:
             self._release()
@@ -236,9 +235,11 @@ class Session:
             return None
         if job.is_cancelled:
             self.dropped += 1
+            self._catch_up()
             return None
         if job.error is not None:
             self._wants_restoration = False
+            self._catch_up()
             self.status = Status(sentence(job.error), job.error)
             return None
         return self._keep(job)
@@ -305,7 +306,9 @@ class Session:
     def _keep(self, job: AnalyzeJob | RestoreJob) -> Analyzed | Restored | None:
         if isinstance(job, AnalyzeJob):
             if job.value is not None:
-                self.masks.open(job.source, job.value.levels.levels.shape, self.settings.threshold)
+                self.masks.open(job.source, job.value.levels.levels.shape, job.settings.threshold)
+                # moved during the analysis, it takes the place of a given mask as at any other time
+                self.masks.take_threshold(self.settings.threshold)
             self.analyzed, self.restored, self._seen = job.value, None, None
             self.analyses_done += 1
             self._wants_restoration = True
@@ -328,6 +331,18 @@ class Session:
             and source.is_same_picture(job.source)
             and replace(job.settings, threshold=self.settings.threshold) == self.settings
         )
+
+    def _catch_up(self) -> None:
+        """Take a threshold that was moved during an analysis that then was stopped or failed."""
+        if not self._analyzes and self.settings.threshold != self.choice.threshold:
+            self.masks.take_threshold(self.settings.threshold)
+            self._want_choice()
+
+    def _stop(self) -> None:
+        if self.is_busy:
+            self._stop_job()
+            self._wanted_source, self._wants_restoration = None, False
+            self.status = Status(STOPPED)
 
     def _stop_job(self) -> None:
         if self.job is not None:

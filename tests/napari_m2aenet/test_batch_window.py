@@ -128,6 +128,30 @@ def test_cancelled_in_the_middle_what_arrived_stays_and_is_seen(
     assert panel.frames_button.isEnabled()
 
 
+def test_stopped_before_the_first_frame_nothing_is_left(
+    viewer: Any, open_gated: OpenDeblurrer, gate: Any, frames: np.ndarray, qtbot: Any
+) -> None:
+    viewer.add_image(frames, name="film")
+    _, panel = dock(viewer, open_gated)
+    qtbot.mouseClick(panel.frames_button, LEFT)
+    qtbot.waitUntil(gate.reached.is_set, timeout=RUN_MS)
+    qtbot.mouseClick(panel.cancel_button, LEFT)
+    wait_until_done(panel, qtbot)
+    assert panel.status.text() == "Stopped. No frame of “film” is restored."
+    assert [layer.name for layer in viewer.layers] == ["film"]
+
+
+def test_where_all_frames_fail_nothing_is_left(
+    viewer: Any, open_failing: OpenDeblurrer, frames: np.ndarray, qtbot: Any
+) -> None:
+    viewer.add_image(frames, name="film")
+    _, panel = dock(viewer, open_failing)
+    qtbot.mouseClick(panel.frames_button, LEFT)
+    wait_until_done(panel, qtbot)
+    assert panel.status.text() == "“film”: 0 of 4 frames are restored. 4 failed; they are listed."
+    assert [layer.name for layer in viewer.layers] == ["film"]
+
+
 @pytest.mark.parametrize("removed", ["film", "restored frames: film"])
 def test_removing_the_stack_or_its_result_stops_the_batch(
     viewer: Any, open_tiny: OpenDeblurrer, frames: np.ndarray, qtbot: Any, removed: str

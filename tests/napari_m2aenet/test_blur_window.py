@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import threading
 import time
+import weakref
 from typing import Any
 
 import numpy as np
@@ -35,7 +37,7 @@ def restored_in(viewer: Any, opener: OpenDeblurrer, photo: np.ndarray, qtbot: An
 
     from napari_m2aenet.widgets.main import DeblurWidget
 
-    viewer.add_image(photo, name="street", rgb=photo.ndim == 3)
+    viewer.add_image(photo, name="street", rgb=photo.shape[-1] == 3)
     widget = DeblurWidget(PublicOnlyProxy(viewer), opener)  # as napari hands the viewer to a plugin
     viewer.window.add_dock_widget(widget, name="Local motion deblur")
     widget.threshold.number.setValue(threshold)
@@ -45,6 +47,12 @@ def restored_in(viewer: Any, opener: OpenDeblurrer, photo: np.ndarray, qtbot: An
     viewer.reset_view()
     qtbot.wait(50)
     return widget
+
+
+def run_on(layer: Any, widget: Any, qtbot: Any) -> None:
+    widget.photo.choose(layer)
+    qtbot.mouseClick(widget.controls.run_button, LEFT)
+    settle(widget, qtbot)
 
 
 def settle(widget: Any, qtbot: Any) -> None:
@@ -337,6 +345,25 @@ def test_the_mask_is_seen_where_it_was_painted(viewer: Any, open_tiny: OpenDeblu
     np.testing.assert_allclose(colour_at(viewer, (80, 64)), before, atol=2)
 
 
+def test_a_painted_mask_that_comes_back_is_shown_and_painted_on_whatever_the_threshold_is(
+    viewer: Any, open_tiny: OpenDeblurrer, photo: np.ndarray, qtbot: Any
+) -> None:
+    widget = restored_in(viewer, open_tiny, photo, qtbot, threshold=1.0)
+    qtbot.mouseClick(tab(widget).paint_button, LEFT)
+    stroke(viewer, widget, qtbot, [(20, 20), (20, 60)])
+    painted = mask_shown(widget)
+    run_on(viewer.add_image(photo[:, ::-1].copy(), rgb=True, name="other"), widget, qtbot)
+    widget.threshold.number.setValue(0.8)
+    qtbot.waitUntil(lambda: widget.session.choice.threshold == 0.8)
+    settle(widget, qtbot)
+    run_on(viewer.layers["street"], widget, qtbot)
+    np.testing.assert_array_equal(mask_shown(widget), painted)
+    assert f"{painted.sum():,} pixels" in tab(widget).meaning.text()
+    qtbot.mouseClick(tab(widget).paint_button, LEFT)
+    stroke(viewer, widget, qtbot, [(80, 20), (80, 60)])
+    assert widget.session.restored.result.mask[[20, 80], 40].all()
+
+
 # -- other sources --------------------------------------------------------------------------------------------------
 
 
@@ -374,6 +401,26 @@ def test_the_mask_of_another_layer_is_taken_and_followed(
     assert panel.layer.layer is None
 
 
+def test_the_mask_of_a_stack_is_that_of_the_frame_that_was_run(
+    viewer: Any, open_tiny: OpenDeblurrer, photo: np.ndarray, qtbot: Any
+) -> None:
+    masks = np.zeros((5, *photo.shape[:2]), np.uint8)
+    for index in range(5):
+        masks[index, 10 * index : 10 * index + 10, :20] = 1
+    labels = viewer.add_labels(masks, name="truth")
+    viewer.dims.set_current_step(0, 1)
+    widget = restored_in(viewer, open_tiny, np.stack([photo[..., 0]] * 5), qtbot)
+    frame = widget.session.analyzed.source.placement.frame
+    viewer.dims.set_current_step(0, 3)
+    widget.mask.take_layer(labels)
+    settle(widget, qtbot)
+    np.testing.assert_array_equal(widget.session.restored.result.mask, masks[frame] > 0)
+    viewer.dims.set_current_step(0, 4)
+    qtbot.wait(500)
+    settle(widget, qtbot)
+    np.testing.assert_array_equal(widget.session.restored.result.mask, masks[frame] > 0)
+
+
 @pytest.mark.parametrize("tool", ["rectangle", "lasso"])
 def test_only_what_was_dragged_around_is_restored(
     viewer: Any, open_tiny: OpenDeblurrer, photo: np.ndarray, qtbot: Any, tool: str
@@ -406,6 +453,29 @@ def test_only_what_was_dragged_around_is_restored(
     assert panel.inside.isChecked()
 
 
+def test_a_selection_that_a_person_deletes_limits_nothing_until_undo(
+    viewer: Any, open_tiny: OpenDeblurrer, photo: np.ndarray, qtbot: Any
+) -> None:
+    widget = restored_in(viewer, open_tiny, photo, qtbot, threshold=0.0)
+    panel = tab(widget)
+    qtbot.mouseClick(panel.rectangle_button, LEFT)
+    drag(viewer, [(20, 30), (60, 90)])
+    qtbot.waitUntil(lambda: widget.session.restorations_done == 2, timeout=RUN_MS)
+    settle(widget, qtbot)
+    inside = mask_shown(widget)
+    viewer.layers.remove(viewer.layers["selection: street"])
+    qtbot.waitUntil(lambda: widget.session.restorations_done == 3, timeout=RUN_MS)
+    settle(widget, qtbot)
+    assert widget.session.choice.selection is None
+    assert not panel.inside.isChecked()
+    assert mask_shown(widget).all()
+    qtbot.mouseClick(panel.undo_button, LEFT)
+    settle(widget, qtbot)
+    np.testing.assert_array_equal(mask_shown(widget), inside)
+    assert panel.inside.isChecked()
+    assert "selection: street" in viewer.layers
+
+
 # -- ends -----------------------------------------------------------------------------------------------------------
 
 
@@ -427,6 +497,28 @@ def test_a_removed_mask_layer_comes_back_with_the_brush_and_with_the_next_change
     qtbot.mouseClick(tab(widget).paint_button, LEFT)
     stroke(viewer, widget, qtbot, [(20, 20), (20, 60)])
     assert widget.session.choice.source is MaskSource.PAINTED
+
+
+def test_nothing_is_held_of_a_photo_and_a_mask_that_are_gone(
+    viewer: Any, open_tiny: OpenDeblurrer, photo: np.ndarray, qtbot: Any
+) -> None:
+    widget = restored_in(viewer, open_tiny, photo, qtbot)
+    qtbot.waitUntil(lambda: "multiply-adds" in tab(widget).meaning.text(), timeout=RUN_MS)
+    truth = viewer.add_labels((photo[..., 0] > 100).astype(np.uint8), name="truth")
+    widget.mask.take_layer(truth)
+    settle(widget, qtbot)
+    held = {"mask": weakref.ref(truth)}
+    viewer.layers.remove(truth)
+    del truth
+    qtbot.waitUntil(lambda: not still_held(held), timeout=RUN_MS)
+    held = {"analysis": weakref.ref(widget.session.analyzed), "restored": weakref.ref(widget.session.restored)}
+    viewer.layers.remove(viewer.layers["street"])
+    qtbot.waitUntil(lambda: not still_held(held), timeout=RUN_MS)
+
+
+def still_held(objects: dict[str, Any]) -> list[str]:
+    gc.collect()
+    return [name for name, each in objects.items() if each() is not None]
 
 
 def test_closing_the_dock_gives_keys_and_mouse_back(

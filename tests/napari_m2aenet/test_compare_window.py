@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -188,6 +189,34 @@ def test_of_a_stack_the_wipe_stands_at_the_frame_that_was_restored(
     np.testing.assert_allclose(piece.data_to_world((0, 5, 6)), viewer.layers["street"].data_to_world((*frame, 5, 6)))
 
 
+def test_the_line_is_taken_only_where_it_is_seen(
+    viewer: Any, open_tiny: OpenDeblurrer, photo: np.ndarray, qtbot: Any
+) -> None:
+    stack = np.stack([photo[..., 0]] * 3)
+    widget = restored_in(viewer, open_tiny, stack, qtbot, rgb=False, scale=(3, 1, 1))
+    qtbot.mouseClick(tab(widget).wipe_button, LEFT)
+    layer, (frame,) = viewer.layers["street"], widget.session.analyzed.source.placement.frame
+    for shown in range(3):
+        event = SimpleNamespace(position=layer.data_to_world((shown, 48, 63.5)))
+        assert tab(widget).wipe._is_near(event) == (shown == frame)
+
+
+def test_what_compares_goes_with_a_photo_that_is_moved_and_run_again(
+    viewer: Any, open_tiny: OpenDeblurrer, photo: np.ndarray, qtbot: Any
+) -> None:
+    widget = restored_in(viewer, open_tiny, photo, qtbot)
+    panel, layer = tab(widget), viewer.layers["street"]
+    for button in (panel.wipe_button, panel.difference_button):
+        qtbot.mouseClick(button, LEFT)
+    qtbot.waitUntil(lambda: "difference: street" in viewer.layers, timeout=RUN_MS)
+    layer.scale, layer.rotate, layer.translate = (2, 3), 30, (5, 6)
+    qtbot.mouseClick(widget.controls.run_button, LEFT)
+    qtbot.waitUntil(lambda: not widget.session.is_busy and widget.session.job is None, timeout=RUN_MS)
+    qtbot.waitUntil(lambda: not panel._subtractor.is_busy, timeout=RUN_MS)
+    for made in viewer.layers:
+        np.testing.assert_allclose(made.data_to_world((50, 60)), layer.data_to_world((50, 60)), err_msg=made.name)
+
+
 # -- the original ---------------------------------------------------------------------------------------------------
 
 
@@ -332,6 +361,48 @@ def test_the_figures_against_a_reference_are_those_of_the_metrics(
     assert "PSNR" not in panel.figures.text()
 
 
+def test_the_reference_of_a_stack_is_taken_at_the_frame_that_was_restored(
+    viewer: Any, open_tiny: OpenDeblurrer, photo: np.ndarray, qtbot: Any
+) -> None:
+    stack = np.stack([photo[..., 0]] * 3)
+    sharp = np.stack([np.roll(photo[..., 0], shift, axis=1) for shift in (4, 8, 12)])
+    widget = restored_in(viewer, open_tiny, stack, qtbot, rgb=False)
+    panel, (frame,) = tab(widget), widget.session.analyzed.source.placement.frame
+    viewer.add_image(sharp, name="truth", visible=False)
+    viewer.dims.set_current_step(0, (frame + 1) % 3)
+    panel.reference.choose(viewer.layers["truth"])
+    qtbot.waitUntil(lambda: "PSNR" in panel.figures.text(), timeout=RUN_MS)
+    assert f"{psnr(stack[frame], sharp[frame]):.2f}" in panel.figures.text()
+    viewer.layers["truth"].translate = (10, 0, 0)
+    panel._ask_for_figures()
+    assert panel.figures.text().startswith("⚠ The reference “truth” has no picture at the frame that was restored")
+
+
+def test_the_photo_and_what_compares_it_are_removed_together(
+    viewer: Any, open_tiny: OpenDeblurrer, photo: np.ndarray, qtbot: Any
+) -> None:
+    panel = tab(restored_in(viewer, open_tiny, photo, qtbot))
+    for button in (panel.wipe_button, panel.difference_button):
+        qtbot.mouseClick(button, LEFT)
+    qtbot.waitUntil(lambda: "difference: street" in viewer.layers, timeout=RUN_MS)
+    for layer in list(viewer.layers):  # as napari removes what is selected, but for the order
+        viewer.layers.remove(layer)
+    qtbot.wait(50)
+    assert not viewer.layers
+
+
+def test_a_dock_that_was_closed_is_opened_and_closed_again(
+    viewer: Any, open_tiny: OpenDeblurrer, photo: np.ndarray, qtbot: Any
+) -> None:
+    widget = restored_in(viewer, open_tiny, photo, qtbot)
+    viewer.window.remove_dock_widget(widget)
+    viewer.window.add_dock_widget(widget, name="Local motion deblur")
+    viewer.window.remove_dock_widget(widget)
+    viewer.window.add_dock_widget(widget, name="Local motion deblur")
+    widget.tabs.setCurrentWidget(tab(widget))
+    qtbot.waitUntil(lambda: "Shift+O" in [str(key) for key in viewer.keymap], timeout=RUN_MS)
+
+
 def test_without_the_photo_there_is_nothing_to_compare(
     viewer: Any, open_tiny: OpenDeblurrer, photo: np.ndarray, qtbot: Any
 ) -> None:
@@ -340,6 +411,7 @@ def test_without_the_photo_there_is_nothing_to_compare(
         qtbot.mouseClick(button, LEFT)
     qtbot.waitUntil(lambda: "difference: street" in viewer.layers, timeout=RUN_MS)
     viewer.layers.remove("street")
+    qtbot.wait(50)
     assert not any(x.name.startswith(("wipe", "difference")) for x in viewer.layers)
     assert not panel.wipe_button.isEnabled()
     assert panel.hint.text() == "Restore a photo first; it can be compared here then."

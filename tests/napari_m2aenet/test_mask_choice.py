@@ -166,6 +166,37 @@ def test_each_photo_has_its_own_strokes_which_come_back_with_it(
     assert session.choice == MaskChoice()
 
 
+def test_strokes_that_come_back_have_the_threshold_of_now(session: Session, source: Source, photo: np.ndarray) -> None:
+    session.request_mask(square())
+    session.request_run(source_of_layer(Image(photo[:, ::-1], rgb=True, name="other")))
+    work_off(session)
+    session.request_threshold(0.8)
+    session.request_run(source)
+    work_off(session)
+    assert (session.choice.source, session.choice.threshold) == (MaskSource.PAINTED, 0.8)
+    np.testing.assert_array_equal(session.mask(), square())
+    assert session.undo()
+    assert (session.choice.source, session.settings.threshold) == (MaskSource.THRESHOLD, 0.5)
+
+
+def test_a_threshold_moved_while_a_painted_photo_is_run_again_takes_the_place_of_the_strokes(
+    session: Session, source: Source
+) -> None:
+    session.request_mask(square())
+    work_off(session)
+    session.request_run(source)
+    analysis = session.next_job()
+    assert analysis is not None
+    session.request_threshold(0.8)
+    analysis()
+    session.finish(analysis)
+    restored = work_off(session)
+    assert restored is not None
+    assert restored.result.threshold == session.choice.threshold == 0.8
+    assert session.undo()
+    np.testing.assert_array_equal(session.mask(), square())
+
+
 def test_a_stroke_computes_what_it_touches_and_leaves_the_rest_bit_for_bit(open_tiny: OpenDeblurrer) -> None:
     wide = np.random.default_rng(3).integers(0, 256, (96, 640, 3)).astype(np.uint8)
     session = Session(open_tiny)

@@ -142,6 +142,24 @@ def test_what_belongs_to_an_older_restoration_says_so(
     assert motion.verdict.text.endswith(OUTDATED)
 
 
+def test_film_and_check_of_another_photo_are_dropped(
+    motion: MotionSession, open_moving: OpenDeblurrer, photo: np.ndarray
+) -> None:
+    before = motion.restored
+    assert before is not None
+    motion.take_film(done(motion.film_job(3)))
+    motion.take_checked(done(motion.trust_job()))
+    motion.take_analysis(before.analyzed)  # run again: they stay, and say that they are older
+    assert motion.film is not None
+    assert motion.checked is not None
+    film, checked = motion.film, motion.checked
+    motion.take_analysis(restored(open_moving, photo).analyzed)
+    assert motion.film is motion.checked is None
+    motion.take_film(film)  # as when the work ends only now
+    motion.take_checked(checked)
+    assert motion.film is motion.checked is None
+
+
 def test_what_is_missing_is_said(photo: np.ndarray) -> None:
     motion = MotionSession()
     assert (motion.film_text, motion.verdict.text, motion.film_job(9)) == (NO_PHOTO, NO_PHOTO, None)

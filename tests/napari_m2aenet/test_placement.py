@@ -80,3 +80,22 @@ def test_the_unit_is_that_of_the_picture() -> None:
     assert Placement.of_layer(stack_layer()).unit == "µm"
     assert Placement.of_layer(Image(np.zeros((4, 4)))).unit == ""
     assert Placement.of_layer(Image(np.zeros((4, 4)), units=("um", "mm"))).unit == ""
+
+
+def test_the_point_of_a_frame_shows_that_frame_and_what_else_is_shown() -> None:
+    stack = stack_layer()
+    placement = Placement.of_layer(stack, (2,))
+    np.testing.assert_allclose(placement.point((0.0, 0.0, 0.0)), stack.data_to_world((2, 0, 0)))
+    np.testing.assert_allclose(placement.point((7.0, 0.0, 0.0, 0.0)), (7.0, *stack.data_to_world((2, 0, 0))))
+
+
+def test_a_placement_follows_its_layer_and_keeps_the_frame() -> None:
+    stack = stack_layer()
+    placement = Placement.of_layer(stack, (2,))
+    assert not placement.follow(stack)
+    stack.scale, stack.rotate = (3, 2, 2), (0, 0, 70)
+    assert placement.follow(stack)
+    single = Image(np.zeros((1, 6, 7)), **placement.keywords())
+    np.testing.assert_allclose(single.data_to_world((0, 5, 6)), stack.data_to_world((2, 5, 6)))
+    assert not placement.follow(stack)
+    assert not placement.follow(Image(np.zeros((6, 7))))  # of another number of axes now

@@ -193,6 +193,58 @@ def test_a_saved_result_is_repeated_when_its_record_is_opened(
     assert widget.status_line.text().endswith("The same pixels came out as in the record.")
 
 
+def test_a_repetition_that_was_cancelled_gives_its_mask_to_no_other_run(
+    viewer: Any, weights: str, photo: np.ndarray, qtbot: Any, tmp_path: Path
+) -> None:
+    viewer.add_image(photo, rgb=True, name="street")
+    widget, panel = dock(viewer, weights)
+    run(widget, qtbot)
+    mask = np.zeros(photo.shape[:2], bool)
+    mask[20:70, 30:90] = True
+    widget.session.request_mask(mask)
+    widget._go_on()
+    wait_until_done(widget, qtbot)
+    panel.save_to(str(tmp_path / "result.json"))
+    viewer.layers.clear()
+    panel.repeat_file(str(tmp_path / "result.json"))
+    qtbot.waitUntil(lambda: widget.session.is_busy, timeout=RUN_MS)
+    widget.cancel()
+    qtbot.waitUntil(lambda: widget.session.job is None, timeout=RUN_MS)
+    widget.threshold.number.setValue(0.4)
+    run(widget, qtbot)
+    assert widget.session.restored.choice.is_plain
+    assert panel.status.text() == ""
+
+
+def test_a_frame_and_batches_of_one_stack_are_saved_each_by_itself(
+    viewer: Any, weights: str, photo: np.ndarray, qtbot: Any, tmp_path: Path
+) -> None:
+    viewer.add_image(np.stack([photo[..., 0], photo[::-1, :, 1]]), name="film")
+    widget, panel = dock(viewer, weights)
+    batch = next(other for other in widget.panels if other.title == "Batch")
+    run(widget, qtbot)
+    for _ in range(2):
+        qtbot.mouseClick(batch.frames_button, LEFT)
+        qtbot.waitUntil(lambda: batch.runner.job is None, timeout=RUN_MS)
+    results = [layer for layer in viewer.layers if layer.name.startswith("restored")]
+    assert len(results) == 3
+    for number, layer in enumerate(results):
+        viewer.layers.selection.active = layer
+        panel.save_to(str(tmp_path / f"{number}.json"))
+        assert panel.status.text().startswith(f"Saved: {number}.json")
+        assert ("frames" in json.loads((tmp_path / f"{number}.json").read_text("utf-8"))) == ("frames" in layer.name)
+
+
+def test_what_is_copied_names_the_photo_as_it_is_called_now(
+    viewer: Any, weights: str, photo: np.ndarray, qtbot: Any
+) -> None:
+    layer = viewer.add_image(photo, rgb=True, name="street")
+    widget, panel = dock(viewer, weights)
+    restored = run(widget, qtbot)
+    layer.name = "road"
+    np.testing.assert_array_equal(executed(copied(panel, panel.python_button, qtbot), viewer=viewer), restored)
+
+
 @pytest.mark.parametrize("name", ["grey16.tif", "colour.png"])
 def test_a_record_of_the_command_opens_the_dock_and_repeats_the_run(
     viewer: Any, weights: str, photo: np.ndarray, qtbot: Any, tmp_path: Path, name: str
@@ -223,11 +275,15 @@ def test_a_record_of_the_command_opens_the_dock_and_repeats_the_run(
     assert widget.status_line.text().endswith("The same pixels came out as in the record.")
 
 
-def test_another_json_is_not_taken_for_a_record(viewer: Any, tmp_path: Path, qtbot: Any) -> None:
+def test_another_json_is_not_taken_for_a_record(
+    viewer: Any, tmp_path: Path, qtbot: Any, notifications: list[str]
+) -> None:
     (tmp_path / "other.json").write_text("{}")
     _, panel = dock(viewer)
     panel.repeat_file(str(tmp_path / "other.json"))
-    assert panel.status.text().startswith("⚠")
+    sentence = f"{tmp_path / 'other.json'} is no record of a restored photo; choose the .json beside one."
+    assert panel.status.text() == f"⚠ {sentence}"
+    assert notifications == [sentence]
     assert len(viewer.layers) == 0
 
 

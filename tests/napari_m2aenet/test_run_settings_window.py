@@ -153,6 +153,22 @@ def test_another_number_of_copies_runs_the_photo_again_and_is_repeated(
     assert "The same pixels came out as in the record." in dock.status_line.text()
 
 
+def test_another_number_of_copies_leaves_a_frame_alone_that_was_not_run(
+    dock: Any, viewer: Any, photo: np.ndarray, qtbot: Any
+) -> None:
+    viewer.add_image(np.stack([photo[..., 0]] * 5), name="stack")
+    viewer.dims.set_current_step(0, 0)
+    dock.controls.run_button.click()
+    wait_until_done(dock, qtbot)
+    viewer.dims.set_current_step(0, 4)
+    choose(dock, "2", qtbot, "ensemble")
+    assert dock.session.analyses_done == 1
+    viewer.dims.set_current_step(0, 0)
+    choose(dock, "4", qtbot, "ensemble")
+    assert dock.session.analyses_done == 2
+    assert dock.session.analyzed.source.placement.frame == (0,)
+
+
 def test_the_list_leaves_the_dock_narrow(dock: Any, viewer: Any, qtbot: Any) -> None:
     viewer.window._qt_window.resize(1280, 800)
     qtbot.wait(100)

@@ -198,6 +198,55 @@ def test_after_a_cancelled_run_the_threshold_still_works(session: Session, sourc
     assert session.restored.result.threshold == 0.1
 
 
+def test_a_threshold_moved_during_a_run_that_is_cancelled_is_restored_with(session: Session, source: Source) -> None:
+    run(session, source)
+    session.request_run(source)
+    job = session.next_job()
+    assert job is not None
+    session.request_threshold(0.9)
+    session.cancel()
+    job()
+    session.finish(job)
+    work_off(session)
+    assert session.restored is not None
+    assert session.restored.result.threshold == session.choice.threshold == 0.9
+    assert session.analyses_done == 1
+
+
+def test_a_threshold_moved_during_a_run_that_fails_is_restored_with(session: Session, source: Source) -> None:
+    run(session, source)
+    session.request_run(source_of_layer(Image(np.full((20, 20), np.nan), contrast_limits=(0, 1))))
+    job = session.next_job()
+    assert job is not None
+    session.request_threshold(0.9)
+    job()
+    session.finish(job)
+    assert session.status.error is not None  # told until the restoration has ended
+    work_off(session)
+    assert session.restored is not None
+    assert session.restored.result.threshold == session.choice.threshold == 0.9
+
+
+def test_nothing_waits_for_a_layer_that_was_removed(session: Session, source: Source) -> None:
+    run(session, source)
+    session.request_threshold(0.1)
+    job = session.next_job()
+    session.request_threshold(0.2)  # waits until the job has stopped
+    session.forget(source.key)
+    assert job is not None
+    session.finish(job)
+    assert not session.is_busy
+
+
+def test_another_frame_is_another_photo(session: Session, photo: np.ndarray) -> None:
+    stack = Image(np.stack([photo[..., 0]] * 3), name="stack")
+    first, last = source_of_layer(stack, (0, 0, 0)), source_of_layer(stack, (2, 0, 0))
+    session.request_run(first)
+    assert (session.is_run(first), session.is_run(last)) == (True, False)
+    work_off(session)
+    assert (session.is_run(first), session.is_run(last)) == (True, False)
+
+
 def test_a_removed_layer_stops_its_run_and_no_other(session: Session, source: Source) -> None:
     session.request_run(source)
     job = session.next_job()

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import json
+import platform
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import psutil
 import pytest
 from PIL import Image
 from qtpy.QtCore import Qt
@@ -16,8 +21,11 @@ from qtpy.QtWidgets import QTabWidget
 from m2aenet_core.checkpoint import load_model
 from m2aenet_core.train import parse
 from m2aenet_core.training.sources import make_sources
+from napari_m2aenet.comparing import Box
 from napari_m2aenet.models import OpenDeblurrer, open_deblurrer
-from napari_m2aenet.training_run import RunState
+from napari_m2aenet.source import source_of_layer
+from napari_m2aenet.training_preview import Preview
+from napari_m2aenet.training_run import RunState, TrainingRun
 
 pytestmark = pytest.mark.window
 
@@ -236,6 +244,35 @@ def test_the_folder_button_asks_for_a_folder(
     assert panel.run.folder == str(tmp_path)
 
 
+def test_a_process_that_trains_in_the_folder_since_is_followed(
+    viewer: Any, open_tiny: OpenDeblurrer, tmp_path: Path, qtbot: Any
+) -> None:
+    widget, panel = tab(viewer, open_tiny)
+    panel.order.out.choose(str(tmp_path))
+    assert not panel.run.is_running
+    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as process:
+        began = psutil.Process(process.pid).create_time()
+        occupied = {"pid": process.pid, "began": began, "host": platform.node()}
+        (tmp_path / "running.json").write_text(json.dumps(occupied))
+        # by choosing the folder again, by Start, which is refused, and by looking at the tab again
+        panel.order.out.choose(str(tmp_path))
+        assert panel.run.is_running
+        panel.run = TrainingRun(str(tmp_path / "elsewhere"))
+        panel.run.folder = str(tmp_path)
+        panel.order.data.choose(str(tmp_path))
+        panel.start()
+        assert panel.status.text().startswith(f"⚠ Process {process.pid} is training in {tmp_path}")
+        assert panel.run.is_running
+        assert panel.stop_button.isEnabled()
+        panel.run = TrainingRun(str(tmp_path / "elsewhere"))
+        panel.run.folder = str(tmp_path)
+        widget.tabs.setCurrentIndex(0)
+        widget.tabs.setCurrentWidget(panel)
+        qtbot.waitUntil(lambda: panel.run.is_running)
+        process.communicate(b"\n")
+    panel._timer.stop()
+
+
 # -- samples --------------------------------------------------------------------------------------------------------
 
 
@@ -278,3 +315,34 @@ def test_a_corrected_mask_is_saved_with_the_reference_and_can_be_learned_from(
     assert batch.mask.any()
     assert not batch.mask.all()
     qtbot.waitUntil(lambda: not widget.session.is_busy and widget.session.job is None, timeout=RUN_MS)
+
+
+def test_of_a_stack_the_sample_holds_the_reference_of_the_frame_that_was_restored(
+    viewer: Any, open_tiny: OpenDeblurrer, photo: np.ndarray, tmp_path: Path, qtbot: Any
+) -> None:
+    viewer.add_image(np.stack([photo[..., 0]] * 3), name="film")
+    widget, panel = tab(viewer, open_tiny)
+    viewer.dims.set_current_step(0, 0)
+    widget.threshold.number.setValue(0.0)
+    qtbot.mouseClick(widget.controls.run_button, LEFT)
+    qtbot.waitUntil(lambda: not widget.session.is_busy and widget.session.job is None, timeout=RUN_MS)
+    viewer.add_image(np.stack([np.full(photo.shape[:2], 40 * i, np.uint8) for i in range(3)]), name="truth")
+    next(panel for panel in widget.panels if panel.title == "Compare").reference.choose(viewer.layers["truth"])
+    viewer.dims.set_current_step(0, 2)
+    panel.samples.folder.choose(str(tmp_path))
+    qtbot.mouseClick(panel.samples.button, LEFT)
+    qtbot.waitUntil(panel.samples.button.isEnabled, timeout=RUN_MS)
+    (saved,) = tmp_path.glob("sharp/*.png")
+    assert not np.asarray(Image.open(saved)).any()
+
+
+def test_the_preview_goes_with_a_photo_that_is_moved(viewer: Any, photo: np.ndarray) -> None:
+    from napari_m2aenet.widgets.training_layers import TrainingLayers
+
+    layer = viewer.add_image(photo, rgb=True, name="street")
+    layers, box = TrainingLayers(viewer), Box(10, 20, 30, 40)
+    for step in (1, 2):
+        layers.show(Preview(source_of_layer(layer), box, photo[10:30, 20:40], step))
+        preview = layers.find()
+        np.testing.assert_allclose(preview.data_to_world((5, 6)), layer.data_to_world((15, 26)))
+        layer.scale, layer.rotate = (2, 3), 30

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,8 +15,10 @@ from qtpy.QtWidgets import QApplication
 
 from m2aenet_core import M2AENet, save_model
 from m2aenet_core.image_io import write_image
+from napari_m2aenet.jobs import Analyzed, Restored
 from napari_m2aenet.layer_data import Role
 from napari_m2aenet.models import OpenDeblurrer
+from napari_m2aenet.widgets.selection_layer import SelectionTool
 
 pytestmark = pytest.mark.window
 
@@ -162,6 +165,29 @@ def test_running_again_replaces_the_layers_and_keeps_how_a_person_sees_them(
     assert (second[Role.MASK].opacity, second[Role.RESTORED].visible) == (0.9, False)
     assert second[Role.TRAJECTORIES] in viewer.layers
     np.testing.assert_array_equal(second[Role.RESTORED].data, widget.session.restored.result.restored)
+
+
+@pytest.mark.parametrize("moved", ["photo", "all"])
+def test_a_photo_that_is_moved_takes_its_results_along_with_the_next_threshold(
+    viewer: Any, open_tiny: OpenDeblurrer, photo: np.ndarray, qtbot: Any, moved: str
+) -> None:
+    layer = viewer.add_image(np.stack([photo] * 2), rgb=True, scale=(3, 1, 1), name="film")
+    widget = dock(viewer, open_tiny)
+    run(widget, qtbot)
+    widget.mask.select(SelectionTool.RECTANGLE)
+    source = widget.session.analyzed.source
+    (frame,) = source.placement.frame
+    for other in list(viewer.layers) if moved == "all" else [layer]:
+        other.scale = (3, 0.5, 0.25)
+    layer.translate = (0, 4, 5)
+    widget.threshold.number.setValue(0.4)
+    qtbot.waitUntil(lambda: widget.session.restorations_done == 2, timeout=RUN_MS)
+    wait_until_done(widget, qtbot)
+    widget.mask.selection.show(source, np.ones(photo.shape[:2], bool))
+    made = {**results(widget, layer), "selection": viewer.layers["selection: film"]}
+    for role, other in made.items():
+        place = other.data_to_world((0, 50, 60))
+        np.testing.assert_allclose(place, layer.data_to_world((frame, 50, 60)), err_msg=role)
 
 
 def test_results_are_no_input_but_a_duplicate_of_one_is(
@@ -424,6 +450,25 @@ def test_a_widget_docked_again_works_again(
     viewer.window.add_dock_widget(widget, name="again")
     run(widget, qtbot)
     assert len(viewer.layers) == 5
+
+
+def test_napari_keeps_nothing_of_runs_and_moves_that_have_ended(
+    viewer: Any, open_tiny: OpenDeblurrer, photo: np.ndarray, qtbot: Any
+) -> None:
+    viewer.add_image(photo, rgb=True)
+    widget = dock(viewer, open_tiny)
+    before = alive(Analyzed), alive(Restored)
+    for threshold in (0.3, 0.4, 0.5):
+        run(widget, qtbot)
+        widget.threshold.number.setValue(threshold)
+        widget.mask.take_threshold(threshold)
+        wait_until_done(widget, qtbot)
+    qtbot.waitUntil(lambda: (alive(Analyzed), alive(Restored)) == (before[0] + 1, before[1] + 1), timeout=RUN_MS)
+
+
+def alive(kind: type) -> int:
+    gc.collect()
+    return sum(type(each) is kind for each in gc.get_objects())
 
 
 def test_closing_the_viewer_stops_the_run(

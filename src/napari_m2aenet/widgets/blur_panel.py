@@ -85,9 +85,9 @@ class BlurPanel(Panel):
         self.show_mask()
 
     def show_restored(self, restored: Restored) -> None:
-        """Tell what the restoration took."""
+        """Tell what the restoration took, and how the mask was made for it."""
         self._count()
-        self._tell()
+        self.show_mask()
 
     def show_threshold(self, value: float) -> None:
         """Move the cut along."""
@@ -115,7 +115,10 @@ class BlurPanel(Panel):
         self._tell()
 
     def forget(self, key: Hashable) -> None:
-        """Show nothing of a photo that is gone."""
+        """Show nothing of a photo that is gone, and keep nothing of it."""
+        if self.window_of_run.session.analyzed is None:
+            self._counter.cancel()
+            self._counted, self._curve = (), None
         self.layer.refresh()
         self.show_mask()
 
@@ -168,7 +171,7 @@ class BlurPanel(Panel):
         hand = self._mask.hand
         for name, button in self._hands.items():
             button.setChecked(name == hand)
-        self.inside.setChecked(self._mask.selection.layer is not None)
+        self.inside.setChecked(self._mask.is_limited)
 
     def _tell(self) -> None:
         """Say what the mask means: at the cut while it moves, else as it was restored."""

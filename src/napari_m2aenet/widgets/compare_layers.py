@@ -3,17 +3,20 @@
 On the GUI thread alone, as all that writes layers.
 """
 
-from collections.abc import Hashable
+from collections.abc import Hashable, Iterator
+from contextlib import contextmanager
 from enum import StrEnum
+from functools import partial
 from typing import Any
 
 import numpy as np
 from napari.layers import Image, Layer, Vectors
 from napari.viewer import Viewer
+from qtpy.QtCore import QTimer
 
 from napari_m2aenet.comparing import Difference, DifferenceKind, Piece
 from napari_m2aenet.source import Source
-from napari_m2aenet.widgets.layers import TAG, is_result
+from napari_m2aenet.widgets.layers import TAG, is_result, put_in_place
 
 LINE_COLOUR = "#ffd400"
 _COLOURS = {DifferenceKind.SIGNED: "coolwarm", DifferenceKind.MAGNITUDE: "inferno"}
@@ -33,6 +36,7 @@ class CompareLayers:
 
     def __init__(self, viewer: Viewer) -> None:
         self._viewer = viewer
+        self._removes_later = False
 
     def find(self, role: CompareRole) -> Any:
         """Return the layer with this role, or None."""
@@ -42,8 +46,23 @@ class CompareLayers:
         """Take layers out of the viewer."""
         for role in roles:
             layer = self.find(role)
-            if layer is not None:
+            if layer is not None and self._removes_later:
+                QTimer.singleShot(0, partial(self._remove_if_there, layer))
+            elif layer is not None:
                 self._viewer.layers.remove(layer)
+
+    @contextmanager
+    def removed_later(self) -> Iterator[None]:
+        """Inside, layers are to go once napari has taken out all that a person removed: it asks for each of them."""
+        self._removes_later = True
+        try:
+            yield
+        finally:
+            self._removes_later = False
+
+    def _remove_if_there(self, layer: Layer) -> None:
+        if layer in self._viewer.layers:
+            self._viewer.layers.remove(layer)
 
     def show_piece(self, source: Source, piece: Piece | None, like: Any) -> None:
         """Show a part of the photo as the layer `like` shows it; None hides it."""
@@ -61,7 +80,8 @@ class CompareLayers:
             self._add(layer, role, source.key)
             return
         layer.data = data
-        _set(layer, scale=placed["scale"], translate=placed["translate"], visible=True)
+        put_in_place(layer, placed)
+        _set(layer, visible=True)
         _look_like(layer, like)
 
     def show_line(self, source: Source, segments: np.ndarray, width: float) -> None:
@@ -82,7 +102,8 @@ class CompareLayers:
             self._add(layer, role, source.key)
             return
         layer.data = data
-        _set(layer, edge_width=width, translate=source.placement.frame_translate())
+        put_in_place(layer, source.placement.keywords())
+        _set(layer, edge_width=width)
 
     def show_difference(self, source: Source, difference: Difference, kind: DifferenceKind) -> None:
         """Show a difference, above everything else of the photo."""
@@ -101,7 +122,7 @@ class CompareLayers:
             self._add(layer, role, source.key)
             return
         layer.data = data
-        _set(layer, translate=source.placement.frame_translate())
+        put_in_place(layer, source.placement.keywords())
         layer.colormap = _COLOURS[kind]
         low, high = difference.limits
         layer.contrast_limits_range = (min(low, layer.contrast_limits_range[0]), max(high, 0.0))

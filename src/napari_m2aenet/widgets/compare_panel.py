@@ -6,6 +6,7 @@ from collections.abc import Hashable
 from typing import TYPE_CHECKING, Any
 
 from qtpy.QtCore import Qt
+from qtpy.QtGui import QShowEvent
 from qtpy.QtWidgets import (
     QApplication,
     QComboBox,
@@ -18,10 +19,11 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
+from m2aenet_core.errors import InputError
 from napari_m2aenet.comparing import DifferenceJob, DifferenceKind, Line, ScoreJob, table_html
 from napari_m2aenet.session import sentence
 from napari_m2aenet.settings import DIFFERENCE, REFERENCE, WIPE_LINE
-from napari_m2aenet.source import source_of_layer
+from napari_m2aenet.source import Source, source_of_layer
 from napari_m2aenet.widgets.compare_layers import CompareLayers, CompareRole
 from napari_m2aenet.widgets.layer_list import LayerList
 from napari_m2aenet.widgets.layers import is_result
@@ -50,6 +52,7 @@ class ComparePanel(Panel):
         super().__init__(window)
         viewer = window.viewer
         self._shown: Restored | None = None
+        self._is_followed = False
         self.layers = CompareLayers(viewer)
         self.wipe = Wipe(viewer, window.layers, self.layers, self)
         self.side_by_side = SideBySide(viewer, window.layers, self)
@@ -94,7 +97,7 @@ class ComparePanel(Panel):
         self.reference.refresh()
         self._offer()
         if self.wipe_button.isChecked():
-            self.wipe.start(restored, self._line, self.slider.value())
+            self._start_wipe(restored)
         if self.grid_button.isChecked():
             self.side_by_side.start(restored.analyzed.source.key)
         self._show_difference()
@@ -103,7 +106,8 @@ class ComparePanel(Panel):
     def forget(self, key: Hashable) -> None:
         """Nothing is left to compare where the photo is gone."""
         if self._shown is not None and self._shown.analyzed.source.key == key:
-            self._leave()
+            with self.layers.removed_later():
+                self._leave()
 
     def close_down(self) -> None:
         """Stop, and give keys, grid and layers back."""
@@ -111,16 +115,37 @@ class ComparePanel(Panel):
         self.original.unbind()
         self.reference.unfollow()
         application = QApplication.instance()
-        if application is not None:
+        if application is not None and self._is_followed:
             application.applicationStateChanged.disconnect(self._on_application_state)
         self._is_followed = False
+
+    def showEvent(self, event: QShowEvent | None) -> None:  # noqa: N802 - Qt's name
+        """Follow the layers again where the dock was closed before."""
+        super().showEvent(event)
+        self._follow()
+
+    def reference_of(self, photo: Source) -> Source | None:
+        """The picture of the chosen reference where the photo lies, whatever frame is shown now; None for no reference.
+
+        Raises:
+            InputError: the reference has no picture there.
+        """
+        layer = self.reference.layer
+        if layer is None:
+            return None
+        try:
+            return source_of_layer(layer, photo.placement.point(self.window_of_run.viewer.dims.point))
+        except InputError as error:
+            raise InputError(
+                f"The reference “{layer.name}” has no picture at the frame that was restored; choose another one."
+            ) from error
 
     # -- what a person does ---------------------------------------------------------------------------------------
 
     def _on_wipe(self, on: bool) -> None:
         if on and self._shown is not None:
             self.grid_button.setChecked(False)
-            self.wipe.start(self._shown, self._line, self.slider.value())
+            self._start_wipe(self._shown)
         else:
             self.wipe.stop()
         self._offer()
@@ -137,7 +162,7 @@ class ComparePanel(Panel):
     def _on_line(self, _index: int) -> None:
         self._fit_slider(keep_share=True)
         if self.wipe.is_on and self._shown is not None:
-            self.wipe.start(self._shown, self._line, self.slider.value())
+            self._start_wipe(self._shown)
 
     def hold(self) -> None:
         """See the photo as it was."""
@@ -149,6 +174,10 @@ class ComparePanel(Panel):
         self.original.let_go()
 
     # -- the parts ------------------------------------------------------------------------------------------------
+
+    def _start_wipe(self, shown: Restored) -> None:
+        self.window_of_run.layers.follow_photo(shown.analyzed.source)
+        self.wipe.start(shown, self._line, self.slider.value())
 
     @property
     def _line(self) -> Line:
@@ -178,7 +207,9 @@ class ComparePanel(Panel):
         if job.error is not None:
             self._show_failure(job.error)
         elif job.value is not None:
-            self.layers.show_difference(job.restored.analyzed.source, job.value, job.kind)
+            source = job.restored.analyzed.source
+            self.window_of_run.layers.follow_photo(source)
+            self.layers.show_difference(source, job.value, job.kind)
 
     def _could_be_reference(self, layer: Any) -> bool:
         if self._shown is None or not hasattr(layer, "rgb") or is_result(layer):
@@ -189,15 +220,15 @@ class ComparePanel(Panel):
         return layer.unique_id != source.key and layer.rgb == source.rgb and size == self._shown.result.mask.shape
 
     def _ask_for_figures(self) -> None:
-        layer = self.reference.layer
-        if layer is None or self._shown is None:
+        try:
+            reference = None if self._shown is None else self.reference_of(self._shown.analyzed.source)
+        except Exception as error:
+            self._scorer.cancel()
+            self._show_failure(error)
+            return
+        if reference is None or self._shown is None:
             self._scorer.cancel()
             self.figures.setText(NO_FIGURES)
-            return
-        try:
-            reference = source_of_layer(layer, self.window_of_run.viewer.dims.point)
-        except Exception as error:
-            self._show_failure(error)
             return
         self.figures.setText("Comparing …")
         self._scorer.ask(ScoreJob(self._shown, reference))
@@ -268,7 +299,6 @@ class ComparePanel(Panel):
         self.scroll(content)
 
     def _connect(self) -> None:
-        self._is_followed = False
         self.wipe_button.toggled.connect(self._on_wipe)
         self.grid_button.toggled.connect(self._on_grid)
         self.hold_button.pressed.connect(self.hold)

@@ -7,7 +7,7 @@ from qtpy.QtWidgets import QFileDialog, QHBoxLayout, QLineEdit, QPushButton, QWi
 
 
 class FolderField(QWidget):
-    """`chosen(path)` when a person has typed or picked another folder than before."""
+    """`chosen(path)` when a person has typed another folder than before, or picked one: the same again, too."""
 
     chosen = Signal(str)
 
@@ -38,7 +38,8 @@ class FolderField(QWidget):
     def choose(self, path: str) -> None:
         """Choose a folder, as if a person had picked it."""
         self.line.setText(path)
-        self._tell()
+        self._last = self.path
+        self.chosen.emit(self.path)
 
     def _ask(self) -> None:
         path = QFileDialog.getExistingDirectory(self, self._title, self.path or str(Path.home()))

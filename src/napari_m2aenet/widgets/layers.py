@@ -22,7 +22,7 @@ from napari_m2aenet.layer_data import (
     trajectories_layer,
 )
 from napari_m2aenet.motion_layer_data import MotionRole
-from napari_m2aenet.placement import Placement
+from napari_m2aenet.placement import SPATIAL, Placement, is_equal, is_same_place
 from napari_m2aenet.source import Source
 from napari_m2aenet.stroke_preview import Part
 
@@ -40,7 +40,6 @@ _FROM_BOTTOM_TO_TOP: tuple[StrEnum, ...] = (
     MotionRole.PINS,
     MotionRole.PROBE,
 )
-_SPATIAL = ("scale", "translate", "rotate", "shear", "affine", "units", "axis_labels")
 
 
 def is_result(layer: Layer) -> bool:
@@ -54,6 +53,14 @@ def is_same(first: Any, second: Any) -> bool:
     return first is not None and second is not None and first.unique_id == second.unique_id
 
 
+def put_in_place(layer: Any, keywords: dict[str, Any]) -> None:
+    """Put a layer where keywords of a placement say; only what differs is set, as each setting draws it again."""
+    here = Placement.of_layer(layer).keywords()
+    for name in SPATIAL:
+        if not is_equal(here[name], keywords[name]):
+            setattr(layer, name, keywords[name])
+
+
 class ResultLayers:
     """The layers of the runs in one viewer, found by the tag in their metadata."""
 
@@ -63,14 +70,32 @@ class ResultLayers:
     def show_analysis(self, analyzed: Analyzed) -> None:
         """Show probability and trajectories of a photo that was analyzed."""
         source = analyzed.source
+        self.follow_photo(source)
         self.show(probability_layer(source, analyzed.analysis.blur_probability), source.key)
         self._show_curves(analyzed, analyzed.curves)
 
     def show_restored(self, restored: Restored) -> None:
         """Show the restored photo, with the trajectories inside its mask."""
         source = restored.analyzed.source
+        self.follow_photo(source)
         self.show(restored_layer(source, restored.result.restored, restored.record), source.key)
+        for role in (Role.PROBABILITY, Role.MASK):
+            if (layer := self.find(role, source.key)) is not None:
+                # where nothing in them has changed, they are not shown anew, and still are to lie on what is
+                put_in_place(layer, source.placement.keywords())
         self._show_curves(restored.analyzed, restored.curves)
+
+    def follow_photo(self, source: Source) -> None:
+        """Where the photo was moved or scaled since its run, put the results where it lies now, with all that come."""
+        photo = next((layer for layer in self._viewer.layers if layer.unique_id == source.key), None)
+        before = source.placement.keywords()
+        if photo is None or not source.placement.follow(photo):
+            return
+        for layer in self._of(source.key):
+            if layer.metadata[TAG]["role"] not in _FROM_BOTTOM_TO_TOP:
+                continue
+            if layer.ndim == source.placement.ndim and is_same_place(Placement.of_layer(layer).keywords(), before):
+                put_in_place(layer, source.placement.keywords())
 
     def show_part(self, source: Source, part: Part) -> None:
         """Show a part of the restored photo before the rest has followed; nothing where the layer was deleted."""
@@ -142,7 +167,4 @@ def _replace(layer: Any, new: LayerData) -> None:
         layer.edge_color = new.keywords["edge_color"]
     if "metadata" in new.keywords:
         layer.metadata = {**layer.metadata, **new.keywords["metadata"]}
-    here, there = Placement.of_layer(layer).keywords(), new.keywords
-    for name in _SPATIAL:
-        if not np.array_equal(np.asarray(here[name], dtype=object), np.asarray(there[name], dtype=object)):
-            setattr(layer, name, there[name])
+    put_in_place(layer, new.keywords)

@@ -177,9 +177,13 @@ class DeblurWidget(QWidget):
         self._go_on()
 
     def _run_anew(self, **changes: Any) -> None:
-        """Take other settings, and run the photo again that was run, if it is still chosen."""
+        """Take other settings, and run the photo again that was run, if it is still chosen and its frame is shown."""
         self.session.choose(**changes)
-        if self.session.is_run(self.photo.list.currentData()):
+        try:
+            source = source_of_layer(self._chosen_layer(), self.viewer.dims.point)
+        except InputError:
+            return  # nothing is shown that was run
+        if self.session.is_run(source):
             self.run()
 
     def _on_photo_read(self, job: CallJob) -> None:

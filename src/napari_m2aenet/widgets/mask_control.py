@@ -4,14 +4,16 @@ from typing import Any
 
 import numpy as np
 from napari.viewer import Viewer
-from qtpy.QtCore import QObject, Signal
+from qtpy.QtCore import QObject, QTimer, Signal
 from superqt.utils import QSignalDebouncer
 
+from m2aenet_core.errors import InputError
 from napari_m2aenet.blur_levels import BlurLevels
 from napari_m2aenet.layer_mask import can_be_mask, mask_of_layer
 from napari_m2aenet.mask_choice import MaskSource, PackedMask
 from napari_m2aenet.session import Session
 from napari_m2aenet.settings import REST_MS
+from napari_m2aenet.source import Source
 from napari_m2aenet.widgets.layers import ResultLayers, is_same
 from napari_m2aenet.widgets.mask_layer import REDO_KEY, UNDO_KEY, MaskLayer
 from napari_m2aenet.widgets.selection_layer import SelectionLayer, SelectionTool, is_selection
@@ -43,6 +45,10 @@ class MaskControl(QObject):
         self._reread = QSignalDebouncer(parent=self)
         self._reread.setTimeout(REST_MS)
         self._reread.triggered.connect(self._read_followed)
+        # layers may be added once napari has taken out all that a person removed, not before
+        self._show_soon = QTimer(self)
+        self._show_soon.setSingleShot(True)
+        self._show_soon.timeout.connect(self._after)
         self._keys = {UNDO_KEY: lambda _viewer: self.undo(), REDO_KEY: lambda _viewer: self.redo()}
         self._bound: list[Any] = []
         self._is_bound = False
@@ -54,6 +60,7 @@ class MaskControl(QObject):
 
     def show(self) -> None:
         """Show the mask as it is to be now: while the threshold moves, the mask at the threshold."""
+        self._follow()
         analyzed = self._session.analyzed
         if analyzed is None:
             return
@@ -80,6 +87,11 @@ class MaskControl(QObject):
         return self._levels[2]
 
     @property
+    def is_limited(self) -> bool:
+        """Whether the mask is limited to a selection, or the next drag draws one."""
+        return self._session.choice.selection is not None or self.selection.layer is not None
+
+    @property
     def hand(self) -> str | None:
         """What a drag on the picture does now: "paint", "erase", "rectangle" or "lasso"; None moves the picture."""
         active = self._viewer.layers.selection.active
@@ -102,10 +114,12 @@ class MaskControl(QObject):
         self._after()
 
     def take_layer(self, layer: Any) -> None:
-        """Take the mask from a layer, now and whenever it changes."""
+        """Take the mask from a layer where the photo lies, whatever frame is shown; now and whenever it changes."""
+        analyzed = self._session.analyzed
+        if analyzed is None:
+            return
         try:
-            mask = mask_of_layer(layer, self._viewer.dims.point)
-            self._session.request_mask(mask, (layer.unique_id, layer.name))
+            self._session.request_mask(self._mask_in(layer, analyzed.source), (layer.unique_id, layer.name))
         except Exception as error:
             self.failed.emit(error)
         self._after()
@@ -184,11 +198,18 @@ class MaskControl(QObject):
             self._is_bound = True
 
     def forget(self, key: object) -> None:
-        """The layer with this key was removed."""
-        self.selection.forget(key)
-        if self._session.analyzed is None:
+        """The layer with this key was removed; that of a selection takes the selection with it, until undo."""
+        unselected = self.selection.forget(key)
+        if self._followed is not None and self._followed.unique_id == key:
+            self._follow()
+        analyzed = self._session.analyzed
+        if analyzed is None:
+            self._levels = None
             self.layer.leave()
             self._follow()
+        elif analyzed.source.is_same_picture(unselected):
+            self._session.request_selection(None)
+            self._show_soon.start()
 
     def close_down(self) -> None:
         """Give mouse, keys and layers back."""
@@ -198,6 +219,7 @@ class MaskControl(QObject):
         if self._is_bound:
             self._viewer.layers.selection.events.active.disconnect(self._on_active)
             self._is_bound = False
+        self._show_soon.stop()
         self.paint("pan_zoom")
         self.selection.remove()
         self.layer.leave()
@@ -225,7 +247,6 @@ class MaskControl(QObject):
         self._after()
 
     def _after(self) -> None:
-        self._follow()
         self._show_selection()
         self.show()
         self.changed.emit()
@@ -253,6 +274,13 @@ class MaskControl(QObject):
         if layer is not None:
             for event in _drawn(layer):
                 event.connect(self._on_followed_drawn)
+
+    def _mask_in(self, layer: Any, photo: Source) -> np.ndarray:
+        place = photo.placement.point(self._viewer.dims.point)
+        try:
+            return mask_of_layer(layer, tuple(place))
+        except InputError as error:
+            raise InputError(f"“{layer.name}” has no mask where the photo lies; choose another layer.") from error
 
     def _on_followed_drawn(self, event: object = None) -> None:
         self._reread.throttle()

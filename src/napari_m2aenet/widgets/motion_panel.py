@@ -162,7 +162,7 @@ class MotionPanel(Panel):
 
     def _on_filmed(self, job: Job[Any]) -> None:
         def show(film: Film) -> None:
-            self.session.film = film
+            self.session.take_film(film)
             self.layers.show_film(film)
 
         self._take(job, show)
@@ -189,7 +189,7 @@ class MotionPanel(Panel):
 
     def _on_checked(self, job: Job[Any]) -> None:
         def show(checked: Checked) -> None:
-            self.session.checked = checked
+            self.session.take_checked(checked)
             self.layers.show_check(checked)
 
         self._take(job, show)

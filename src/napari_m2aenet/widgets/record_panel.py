@@ -8,8 +8,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 from napari import save_layers
 from napari.layers import Image, Labels, Vectors
+from numpy.typing import NDArray
 from qtpy.QtCore import QTimer
 from qtpy.QtGui import QShowEvent
 from qtpy.QtWidgets import (
@@ -21,9 +23,12 @@ from qtpy.QtWidgets import (
 )
 
 from m2aenet_core.errors import InputError
+from napari_m2aenet.frames import StackRole
 from napari_m2aenet.jobs import Analyzed, CallJob, Restored
+from napari_m2aenet.layer_data import Role
 from napari_m2aenet.repeating import RECORD_KEY, REPEAT_KEY, Copyable, Repeat
 from napari_m2aenet.session import sentence
+from napari_m2aenet.source import Source, source_of_layer
 from napari_m2aenet.widgets.layers import TAG, is_result
 from napari_m2aenet.widgets.notify import notify
 from napari_m2aenet.widgets.panel import Panel, read_only_text, sentence_label
@@ -59,7 +64,7 @@ class RecordPanel(Panel):
             "How the result was made is shown here after a run.", "What was copied, or the record of the result."
         )
         self.runner = JobRunner(self)
-        self._repeat: tuple[Hashable, Repeat] | None = None
+        self._repeat: tuple[Source, Repeat] | None = None
         self._follows = False
         self._lay_out()
         self._connect()
@@ -105,7 +110,11 @@ class RecordPanel(Panel):
 
     def repeat_file(self, path: str) -> None:
         """Open a record through napari, so that it is the same as dropping it on the window."""
+        from m2aenet_core.repeat import read_record
+
         try:
+            # napari calls it a fault of the plugin where its reader takes no such file
+            read_record(path)
             self.window_of_run.viewer.open(path, plugin=PLUGIN)
         except Exception as error:
             self._fail(error)
@@ -113,15 +122,21 @@ class RecordPanel(Panel):
     # -- what the window tells ------------------------------------------------------------------------------------
 
     def show_analysis(self, analyzed: Analyzed) -> None:
-        """Give the run that is repeated its mask, where it has one."""
-        if self._repeat is not None and analyzed.source.key == self._repeat[0] and self._repeat[1].mask is not None:
+        """Give the run that is repeated its mask, where it has one; any other run ends the waiting for it."""
+        if self._repeat is not None and analyzed.source is not self._repeat[0]:
+            self._repeat = None
+        elif self._repeat is not None and self._repeat[1].mask is not None:
             self.window_of_run.session.request_mask(self._repeat[1].mask)
+
+    def show_mask(self) -> None:
+        """Another mask was asked for, so what comes is no repetition."""
+        self._repeat = None
 
     def show_restored(self, restored: Restored) -> None:
         """Show the record; say of a repeated run whether the same pixels came out."""
         self.text.setPlainText(json.dumps(restored.record, indent=2, ensure_ascii=False))
         self.status.setText("")
-        if self._repeat is None or restored.analyzed.source.key != self._repeat[0]:
+        if self._repeat is None or restored.analyzed.source is not self._repeat[0]:
             return
         verdict = self._repeat[1].verdict(restored.result.restored)
         self._repeat = None
@@ -131,7 +146,7 @@ class RecordPanel(Panel):
 
     def forget(self, key: Hashable) -> None:
         """Stop waiting for a photo that was removed."""
-        if self._repeat is not None and self._repeat[0] == key:
+        if self._repeat is not None and self._repeat[0].key == key:
             self._repeat = None
 
     def close_down(self) -> None:
@@ -166,7 +181,10 @@ class RecordPanel(Panel):
         for layer in list(self.window_of_run.viewer.layers):
             repeat = layer.metadata.pop(REPEAT_KEY, None)
             if isinstance(repeat, Repeat):
-                self._run_again(layer, repeat)
+                try:
+                    self._run_again(layer, repeat)
+                except Exception as error:
+                    self._fail(error)
                 return
 
     def _run_again(self, layer: Any, repeat: Repeat) -> None:
@@ -181,8 +199,11 @@ class RecordPanel(Panel):
         if repeat.is_stack:
             window.run_frames()
         else:
-            self._repeat = (layer.unique_id, repeat)
+            source = source_of_layer(layer, window.viewer.dims.point)
+            # asked for here, so that this very run is known again; the window starts it
+            window.session.request_run(source)
             window.run()
+            self._repeat = (source, repeat)
 
     # -- copying --------------------------------------------------------------------------------------------------
 
@@ -211,24 +232,31 @@ class RecordPanel(Panel):
         chosen, last = window.viewer.layers.selection.active, window.session.restored
         record = chosen.metadata.get(RECORD_KEY) if chosen is not None else None
         if isinstance(record, dict) and (last is None or record is not last.record):
-            return Copyable(record, None, self._is_multiscale(record))
-        return None if last is None else Copyable(last.record, last.result.mask, self._is_multiscale(last.record))
+            return self._copyable(record, None, chosen.metadata.get(TAG, {}).get("source"))
+        return None if last is None else self._copyable(last.record, last.result.mask, last.analyzed.source.key)
 
-    def _is_multiscale(self, record: dict[str, Any]) -> bool:
-        """Whether the layer that the record names is a pyramid."""
-        layers, name = self.window_of_run.viewer.layers, record["layer"]["name"]
-        return name in layers and bool(layers[name].multiscale)
+    def _copyable(self, record: dict[str, Any], mask: NDArray[np.bool_] | None, key: Hashable) -> Copyable:
+        """A result with how its photo is found in napari's console: under the name that it has now."""
+        photo = next((layer for layer in self.window_of_run.viewer.layers if str(layer.unique_id) == str(key)), None)
+        if photo is None:
+            return Copyable(record, mask)
+        return Copyable(record, mask, bool(photo.multiscale), str(photo.name))
 
     def _with_companions(self, result: Any) -> list[Any]:
         """The layers of the same run, and the layer that was run."""
+        tag = result.metadata[TAG]
+        # of one stack, there may be results of its frames in turn and of several batches
+        roles = {*StackRole} if tag["role"] in {*StackRole} else {*Role} - {Role.RESTORED}
+
+        def belongs(layer: Any) -> bool:
+            if str(layer.unique_id) in (tag["source"], tag["layer"]):
+                return True
+            other = layer.metadata[TAG] if is_result(layer) else {}
+            is_of_run = all(other.get(name) == tag.get(name) for name in ("source", "batch"))
+            return is_of_run and other.get("role") in roles
+
         layers = self.window_of_run.viewer.layers
-        source = result.metadata[TAG]["source"]
-        return [
-            layer
-            for layer in layers
-            if isinstance(layer, Image | Labels | Vectors)
-            and (str(layer.unique_id) == source or (is_result(layer) and layer.metadata[TAG]["source"] == source))
-        ]
+        return [layer for layer in layers if isinstance(layer, Image | Labels | Vectors) and belongs(layer)]
 
     # -- making ---------------------------------------------------------------------------------------------------
 

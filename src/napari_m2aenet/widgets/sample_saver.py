@@ -12,7 +12,7 @@ from m2aenet_core.errors import InputError
 from napari_m2aenet.comparing import rescaled
 from napari_m2aenet.jobs import CallJob
 from napari_m2aenet.session import sentence
-from napari_m2aenet.source import Source, source_of_layer
+from napari_m2aenet.source import Source
 from napari_m2aenet.training_samples import Correction, save_sample
 from napari_m2aenet.widgets.compare_panel import ComparePanel
 from napari_m2aenet.widgets.folder_field import FolderField
@@ -72,7 +72,8 @@ class SampleSaver(QGroupBox):
             raise InputError("There is no mask to save yet; run a photo first.")
         if not folder:
             raise InputError("There is no folder for the samples yet; choose one.")
-        analysis, name, reference = session.analyzed.analysis, session.analyzed.source.name, self._reference()
+        photo, analysis = session.analyzed.source, session.analyzed.analysis
+        name, reference = photo.name, self._reference(photo)
 
         def work() -> str:
             sharp = None if reference is None else _pixels(reference, analysis)
@@ -81,10 +82,9 @@ class SampleSaver(QGroupBox):
 
         return work
 
-    def _reference(self) -> Source | None:
+    def _reference(self, photo: Source) -> Source | None:
         panel = next((panel for panel in self._window.panels if isinstance(panel, ComparePanel)), None)
-        layer = None if panel is None else panel.reference.layer
-        return None if layer is None else source_of_layer(layer, self._window.viewer.dims.point)
+        return None if panel is None else panel.reference_of(photo)
 
     def _on_saved(self, job: CallJob) -> None:
         self.button.setEnabled(True)

@@ -8,12 +8,12 @@ import numpy as np
 from napari.layers import Labels
 from napari.viewer import Viewer
 from PIL import Image, ImageDraw
-from qtpy.QtCore import QObject, Signal
+from qtpy.QtCore import QObject, QTimer, Signal
 from superqt.utils import QSignalDebouncer, QSignalThrottler
 
 from napari_m2aenet.settings import PREVIEW_MS
 from napari_m2aenet.source import Source
-from napari_m2aenet.widgets.layers import TAG, is_result
+from napari_m2aenet.widgets.layers import TAG, is_result, put_in_place
 
 ROLE = "selection"
 COLOUR = "#ffd400"
@@ -77,12 +77,15 @@ class SelectionLayer(QObject):
             layer = self._layer = self._add(source, data)
         else:
             layer.data = data
-            layer.translate = source.placement.frame_translate()
+            put_in_place(layer, source.placement.keywords())
             layer.visible = True
         self._shown = selection
 
     def remove(self) -> None:
         """Take the layer out of the viewer."""
+        self._remove()
+
+    def _remove(self, *, is_later: bool = False) -> None:
         layer, self._layer, self._shown, self._source = self._layer, None, None, None
         self.use(None)
         self._look_again.cancel()
@@ -90,14 +93,23 @@ class SelectionLayer(QObject):
             return
         for event in (layer.events.paint, layer.events.set_data):
             event.disconnect(self._on_changed)
+        if is_later:
+            # napari fails where one of the layers that a person removes together is gone already
+            QTimer.singleShot(0, lambda: self._take_out(layer))
+        else:
+            self._take_out(layer)
+
+    def _take_out(self, layer: Any) -> None:
         if layer in self._viewer.layers:
             self._viewer.layers.remove(layer)
 
-    def forget(self, key: Hashable) -> None:
-        """The layer with this key was removed: the photo, or this one."""
-        layer = self._layer
-        if layer is not None and (layer.unique_id == key or layer.metadata[TAG]["source"] == str(key)):
-            self.remove()
+    def forget(self, key: Hashable) -> Source | None:
+        """The layer with this key was removed: the photo, or this one. Return the photo that a person took it from."""
+        layer, source = self._layer, self._source
+        if layer is None or (layer.unique_id != key and layer.metadata[TAG]["source"] != str(key)):
+            return None
+        self._remove(is_later=True)
+        return source if layer.unique_id == key else None
 
     def use(self, tool: SelectionTool | None) -> None:
         """Let a drag on the picture draw a rectangle or a freehand outline; None gives the mouse back."""

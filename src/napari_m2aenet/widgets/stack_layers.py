@@ -37,7 +37,12 @@ class StackLayers:
         chosen = viewer.layers.selection.active
         step = viewer.dims.current_step
         for role, layer in self._layers.items():
-            layer.metadata[TAG] = {"role": str(role), "source": str(stack.key), "layer": str(layer.unique_id)}
+            layer.metadata[TAG] = {
+                "role": str(role),
+                "source": str(stack.key),
+                "layer": str(layer.unique_id),
+                "batch": str(restored.unique_id),
+            }
             viewer.add_layer(layer)
         viewer.dims.current_step = step  # a person stays at the frame that is shown
         if chosen is not None:
@@ -59,6 +64,11 @@ class StackLayers:
                 layer.refresh()
 
     def finish(self) -> None:
-        """Keep with the restored frames how they were made."""
+        """Keep with the restored frames how they were made; without a single one, there is nothing to keep."""
+        if not len(self.results):
+            for layer in self._layers.values():
+                if layer in self._viewer.layers:
+                    self._viewer.layers.remove(layer)
+            return
         restored = self._layers[StackRole.RESTORED]
         restored.metadata = {**restored.metadata, "m2aenet": self.results.record()}

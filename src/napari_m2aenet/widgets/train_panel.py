@@ -100,6 +100,8 @@ class TrainPanel(Panel):
             self._require_steps(order.steps)
             self.run = TrainingRun(order.out, RunProcess.start(order))
         except InputError as error:
+            self._find_process()
+            self._follow()
             self._tell(error)
             return
         self._follow()
@@ -118,7 +120,10 @@ class TrainPanel(Panel):
 
     def attach(self, folder: str) -> None:
         """Show the run in a folder, and follow it where it goes on."""
-        self.run = TrainingRun(folder) if folder else None
+        is_same = self.run is not None and self.run.is_running and self.run.folder == folder
+        # of a process that was started here more is known than of one that is found
+        if not is_same:
+            self.run = TrainingRun(folder) if folder else None
         self._follow()
 
     def use_weights(self) -> None:
@@ -165,12 +170,20 @@ class TrainPanel(Panel):
         self._is_closed = False
         self.order.fill_recipes()
         self.preview_layer.follow()
+        self._find_process()
         self._follow()
 
     def hideEvent(self, event: QHideEvent | None) -> None:  # noqa: N802 - Qt's name
         """The list of layers need not be right while nobody sees it."""
         super().hideEvent(event)
         self.preview_layer.unfollow()
+
+    def _find_process(self) -> None:
+        """Follow a process that was started elsewhere, in the run's folder, since it was chosen."""
+        folder = "" if self.run is None or self.run.is_running else self.run.folder
+        found = TrainingRun(folder) if folder else None
+        if found is not None and found.is_running:
+            self.run = found
 
     def _follow(self) -> None:
         self._problem = ""

@@ -7,7 +7,7 @@ from napari.layers import Image
 from napari.viewer import Viewer
 
 from napari_m2aenet.training_preview import Preview
-from napari_m2aenet.widgets.layers import TAG, is_result
+from napari_m2aenet.widgets.layers import TAG, is_result, put_in_place
 
 PREVIEW_ROLE = "training preview"
 
@@ -31,7 +31,7 @@ class TrainingLayers:
         is_same = layer is not None and layer.metadata[TAG]["source"] == str(source.key)
         if is_same and layer.rgb == source.rgb and layer.ndim == source.placement.ndim:
             layer.data = data
-            layer.translate = placed["translate"]
+            put_in_place(layer, placed)
         else:
             if layer is not None:
                 self._viewer.layers.remove(layer)

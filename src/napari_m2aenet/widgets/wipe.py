@@ -138,9 +138,13 @@ class Wipe(QObject):
         return abs(point[self._line.axis] - (self._cut - 0.5)) * self._pixel_on_screen() <= GRAB_PX
 
     def _point(self, event: Any) -> np.ndarray | None:
-        """The pixel of the photo, (y, x), that the mouse is at."""
+        """The pixel of the photo, (y, x), that the mouse is at; None where another frame is seen than the line's."""
         layer = self._photo
-        return None if layer is None else np.asarray(layer.world_to_data(event.position))[-2:]
+        if layer is None or self._shown is None:
+            return None
+        *frame, y, x = layer.world_to_data(event.position)
+        is_there = np.array_equal(np.floor(np.add(frame, 0.5)), self._shown.analyzed.source.placement.frame)
+        return np.array([y, x]) if is_there else None
 
     def _on_drag(self, viewer: Viewer, event: Any) -> Iterator[None]:
         if event.button != 1 or not self._is_near(event):

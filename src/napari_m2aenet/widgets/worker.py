@@ -11,15 +11,36 @@ from napari_m2aenet.jobs import Job
 from napari_m2aenet.settings import PROGRESS_MS
 
 
+class _Box:
+    """Holds a job until it has ended: napari keeps each worker, and what the worker runs, until its window closes."""
+
+    def __init__(self, job: Job) -> None:
+        self.job: Job | None = job
+        self._title = repr(job)
+
+    def __repr__(self) -> str:
+        return self._title
+
+    def __call__(self) -> None:
+        job = self.job
+        try:
+            if job is not None:
+                job()
+        finally:
+            self.job = None
+
+
 class _JobWorker(FunctionWorker):
     """A worker that hands the wish to quit, which napari has when its window closes, on to its job."""
 
-    def __init__(self, job: Job) -> None:
-        super().__init__(job)
-        self._job = job
+    def __init__(self, box: _Box) -> None:
+        super().__init__(box)
+        self._box = box
 
     def quit(self) -> None:
-        self._job.cancel()
+        job = self._box.job  # once, as the worker thread may empty the box meanwhile
+        if job is not None:
+            job.cancel()
         super().quit()
 
 
@@ -41,7 +62,7 @@ class JobRunner(QObject):
         if self.job is not None:
             raise RuntimeError(f"{self.job} has not ended yet")
         self.job = job
-        worker = create_worker(job, _worker_class=_JobWorker, _ignore_errors=True)
+        worker = create_worker(_Box(job), _worker_class=_JobWorker, _ignore_errors=True)
         # a bound method of a QObject: Qt calls it on the GUI thread, and not at all once this object is gone
         worker.finished.connect(self._on_finished)
         self._timer.start()
