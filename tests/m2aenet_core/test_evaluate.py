@@ -298,7 +298,9 @@ def test_a_sharp_photo_is_restored_once_for_all_its_samples(
 
 def test_a_manifest_and_cutouts_choose_what_is_made(config: EvaluateConfig, tmp_path: Path) -> None:
     write(tmp_path / "cutouts" / "green.png", np.full((80, 80, 4), (0, 255, 0, 255), np.uint8))
-    (tmp_path / "manifest.csv").write_text("file,clear_licence\nphotos/a.png,no\nphotos/b.png,yes\n")
+    (tmp_path / "manifest.csv").write_text(
+        "file,clear_licence\nphotos/a.png,no\nphotos/b.png,yes\ncutouts/green.png,yes\n"
+    )
     (without,) = evaluate(config)
     (green,) = evaluate(
         replace(config, cutouts=str(tmp_path / "cutouts"), manifest=str(tmp_path / "manifest.csv"), samples=2)

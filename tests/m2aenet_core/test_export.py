@@ -172,7 +172,8 @@ def test_the_embedded_weights_give_what_the_deblurrer_gives(embedded: Path, phot
     found = comparable(network, given)
     computed = comparable(network, {name: torch.as_tensor(outputs[name]) for name in names})
     for name, values in found.items():
-        torch.testing.assert_close(computed[name], values, atol=TOLERANCE, rtol=TOLERANCE)
+        # pixels, of which there are tens where the others go up to 1
+        torch.testing.assert_close(computed[name], values, atol=10 * TOLERANCE, rtol=TOLERANCE)
     with torch.no_grad():
         expected = network(image, 0.5).restored
     np.testing.assert_allclose(outputs["restored"], expected, atol=TOLERANCE, rtol=0)

@@ -67,9 +67,10 @@ class TrainConfig:
     loss: LossConfig = field(default_factory=LossConfig)
     """What it minimises."""
     learn: Learning = "all"
-    """What learns: all; decisions (mask predictor, motion analyzer and their surroundings), motion (the analyzer and
-    its own surroundings) or restoration (the last encoder stage and what follows) alone, which take less time; or
-    motion_and_restoration, side by side, with masks that stay. Terms of the loss that cannot reach it are left out."""
+    """What learns: all; decisions (mask predictor, motion analyzer, their surroundings and, if they have one, their own
+    encoder), motion (the analyzer and its own surroundings) or restoration (the last encoder stage and what follows)
+    alone, which take less time; or motion_and_restoration, side by side, with masks that stay. Terms of the loss that
+    cannot reach it are left out."""
     steps: int = 10_000
     """Optimisation steps of the whole run."""
     batch_size: int = 8
