@@ -3,6 +3,8 @@
 import multiprocessing
 import os
 import signal
+from collections.abc import Iterator
+from multiprocessing.process import BaseProcess
 
 import numpy as np
 import pytest
@@ -67,6 +69,13 @@ def test_a_signal_that_reaches_all_processes_of_a_run_leaves_its_workers(
     assert_same(made, list(batches(source, seed=1, size=2, first=0, last=40)))
 
 
+def kill_and_go_on(worker: BaseProcess, number: int, making: Iterator[Batch]) -> None:
+    """Torch tells of it in the middle of whatever is being done."""
+    assert worker.pid is not None
+    os.kill(worker.pid, number)
+    list(making)
+
+
 @pytest.mark.parametrize("number", [signal.SIGKILL, None])
 def test_no_worker_is_left_when_one_is_killed_or_the_run_ends_early(number: int | None, source: MadeBlur) -> None:
     making = batches(source, seed=1, size=2, first=0, last=400, workers=2)
@@ -75,11 +84,8 @@ def test_no_worker_is_left_when_one_is_killed_or_the_run_ends_early(number: int 
     if number is None:
         making.close()
     else:
-        assert workers[0].pid is not None
-        # torch tells of it in the middle of whatever is being done
         with pytest.raises(RuntimeError, match="DataLoader worker"):
-            os.kill(workers[0].pid, number)
-            list(making)
+            kill_and_go_on(workers[0], number, making)
     for worker in workers:
         worker.join(timeout=20)
         assert worker.exitcode is not None
