@@ -110,7 +110,7 @@ def _pairs_on_disk(config: EvaluateConfig) -> Truths:
 def _made_blur(config: EvaluateConfig) -> Truths:
     files = list_images(config.data, config.manifest)
     if config.cutouts:
-        files = files + list_images(config.cutouts)
+        files = files + list_images(config.cutouts, config.manifest)
     count = count_blurred_photos(config)
     count = count if config.limit is None else min(count, config.limit)
     path_px, area = ("{:g} to {:g}".format(*limits) for limits in (config.path_px, (100 * a for a in config.area)))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -11,7 +10,7 @@ import torch
 from PIL import Image
 
 from m2aenet_core.data.draws import SampleDraw
-from m2aenet_core.data.folder import Pixels, list_images, read_cutouts, read_rgb
+from m2aenet_core.data.folder import Pixels, evenly_spread, list_images, read_cutouts, read_rgb
 from m2aenet_core.data.sample import Batch
 from m2aenet_core.data.synthetic import MadeBlur
 from m2aenet_core.errors import InputError
@@ -47,7 +46,7 @@ class SampleMaker:
         self.paths = list_images(config.photos, config.manifest)
         self.count = len(self.paths) if config.samples is None else config.samples
         cutouts = read_cutouts(config.cutouts, config.manifest) if config.cutouts else []
-        textures = self.paths if config.crops else _spread(self.paths, _TEXTURES)
+        textures = self.paths if config.crops else evenly_spread(self.paths, _TEXTURES)
         self._source = MadeBlur([self._read(path) for path in textures], cutouts, config.blur)
 
     def fingerprint(self) -> dict[str, Any]:
@@ -87,13 +86,6 @@ class SampleMaker:
             return photo
         size = (max(1, round(width * scale)), max(1, round(height * scale)))
         return np.asarray(Image.fromarray(photo).resize(size, Image.Resampling.LANCZOS))
-
-
-def _spread(paths: Sequence[Path], most: int) -> list[Path]:
-    """Give at most so many paths, evenly spread."""
-    if len(paths) <= most:
-        return list(paths)
-    return [paths[index * len(paths) // most] for index in range(most)]
 
 
 def _drawn(draw: SampleDraw) -> dict[str, Any]:
