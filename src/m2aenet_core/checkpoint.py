@@ -117,7 +117,7 @@ def save_model(
         "version": __version__,
         **(metadata or {}),
     }
-    write_atomic(path, save(tensors, metadata=description))
+    write_atomic(path, _in_order(save(tensors, metadata=description)))
 
 
 def read_metadata(path: str | Path) -> dict[str, str]:
@@ -141,6 +141,20 @@ def load_model(name_or_path: str | Path) -> Network:
             raise InputError(f"{path} holds the weights of another model; give a file written by this package")
         state = {name: weights.get_tensor(name).float() for name in weights.keys()}  # noqa: SIM118 - not a mapping
     return _build(path, metadata["model"], metadata["config"], state)
+
+
+def _in_order(content: bytes) -> bytes:
+    """Give a safetensors file with its metadata sorted, so that equal weights have one checksum.
+
+    safetensors writes metadata in another order each time. A file is the length of its header in 8 bytes, the header
+    as JSON and padded with spaces to a multiple of 8, and the tensors.
+    """
+    end = 8 + int.from_bytes(content[:8], "little")
+    header = json.loads(content[8:end])
+    header["__metadata__"] = dict(sorted(header["__metadata__"].items()))
+    text = json.dumps(header, separators=(",", ":"), ensure_ascii=False).encode()
+    text += b" " * (-len(text) % 8)
+    return len(text).to_bytes(8, "little") + text + content[end:]
 
 
 def _is_file(path: Path) -> bool:

@@ -54,6 +54,15 @@ def test_a_path_may_be_a_string(weights: Path) -> None:
     assert load_model(str(weights)).config == load_model(weights).config
 
 
+def test_equal_weights_make_equal_files(tiny_model: M2AENet, tmp_path: Path) -> None:
+    metadata = {name: f"{name} – ü" for name in "zyxwvutsrqponm"}
+    files = [tmp_path / f"{number}.safetensors" for number in range(2)]
+    for path, names in zip(files, (metadata, reversed(metadata)), strict=True):
+        save_model(tiny_model, path, {name: metadata[name] for name in names})
+    assert files[0].read_bytes() == files[1].read_bytes()
+    assert metadata.items() <= read_metadata(files[0]).items()
+
+
 def test_halves_take_half_the_space_and_come_back_as_float32(tiny_model: M2AENet, tmp_path: Path) -> None:
     whole, half = tmp_path / "whole.safetensors", tmp_path / "half.safetensors"
     save_model(tiny_model, whole)

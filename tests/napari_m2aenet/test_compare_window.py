@@ -357,7 +357,9 @@ def test_the_figures_against_a_reference_are_those_of_the_metrics(
         for mask in (None, result.mask):
             assert f"{psnr(image, truth, mask):.2f}" in panel.figures.text()
         assert f"{ssim_in(ssim_map(image, truth), result.mask):.4f}" in panel.figures.text()
-    viewer.layers.remove("truth")
+    viewer.layers["truth"].name = "sharp"
+    assert panel.reference.currentText() == "sharp"
+    viewer.layers.remove("sharp")
     assert "PSNR" not in panel.figures.text()
 
 

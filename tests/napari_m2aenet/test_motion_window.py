@@ -272,6 +272,18 @@ def test_the_film_is_a_layer_with_a_slider_of_its_own(open_window: Callable[...,
     assert "make it again" in window.tab.film.text.text()
 
 
+def test_the_film_shows_mid_exposure_beside_a_stack_whose_axis_begins_and_steps_elsewhere(
+    open_window: Callable[..., Window], viewer: Any, photo: np.ndarray
+) -> None:
+    viewer.add_image(np.zeros((2, 30, 9, 9), np.uint8), scale=(1, 0.5, 1, 1), translate=(0, -3, 0, 0), visible=False)
+    window = open_window()
+    window.tab.film.instants.setValue(5)
+    window.click(window.tab.film.make_button)
+    window.until(lambda: window.layer(MotionRole.FILM) is not None)
+    film = window.layer(MotionRole.FILM)
+    np.testing.assert_allclose(film.world_to_data(viewer.dims.point)[0], 2)
+
+
 def test_the_slider_shows_a_bright_bar_move_to_the_right(open_window: Callable[..., Window]) -> None:
     photo = np.full((96, 128, 3), 40, np.uint8)
     photo[16:64, 30:34] = 240

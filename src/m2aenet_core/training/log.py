@@ -33,11 +33,15 @@ class RunLog:
         """Go on with the logs of a folder after a step.
 
         points_every: steps between points in TensorBoard. Raises InputError where the folder cannot be written.
+        losses_since_validation: those of the steps after the last validation that is gone on from.
         """
         self._folder = folder
         self._points_every = points_every
         self._metrics = _rows_until(folder / METRICS, step)
-        self._losses_header = self._cut_losses(step)
+        rows = self._cut_losses(step)
+        self._losses_header = list(rows[0]) if rows else []
+        validated = int(self._metrics[-1]["step"]) if self._metrics else 0
+        self.losses_since_validation = [float(row["loss"]) for row in rows if int(row["step"]) > validated]
         self._since_point: list[Mapping[str, float]] = []
         with _explained(folder / LOSSES):
             self._losses = (folder / LOSSES).open("a", newline="")
@@ -89,8 +93,8 @@ class RunLog:
             for name, value in figures.items():
                 self._writer.add_scalar(name, value, step)
 
-    def _cut_losses(self, step: int) -> list[str]:
-        """Drop the rows after a step, and one that was cut short; the header, or nothing where there are no rows."""
+    def _cut_losses(self, step: int) -> list[Row]:
+        """Drop the rows after a step, and one that was cut short; give the others."""
         path = self._folder / LOSSES
         rows = _rows_until(path, step)
         if rows:
@@ -98,7 +102,7 @@ class RunLog:
         else:
             with _explained(path):
                 path.unlink(missing_ok=True)
-        return list(rows[0]) if rows else []
+        return rows
 
 
 def read_rows(path: Path) -> list[Row]:

@@ -69,6 +69,7 @@ class RunFolder:
         if self._fabric.is_global_zero:
             steps = self._config.steps
             self._log = RunLog(self._out, self._state.step, points_every=self._config.log_every)
+            self._losses = self._log.losses_since_validation
             self._bar = tqdm(total=steps, initial=self._state.step, bar_format=_BAR, dynamic_ncols=True, mininterval=1)
         return self
 

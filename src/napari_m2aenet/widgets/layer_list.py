@@ -44,7 +44,7 @@ class LayerList(QComboBox):
         """Keep the list as the viewer's layers are, from now on."""
         if not self._followed:
             events = self._viewer.layers.events
-            self._followed = [events.inserted, events.removed, events.reordered]
+            self._followed = [events.inserted, events.removed, events.reordered, events.renamed]
             for event in self._followed:
                 event.connect(self.refresh)
         self.refresh()
@@ -56,7 +56,7 @@ class LayerList(QComboBox):
         self._followed = []
 
     def showPopup(self) -> None:  # noqa: N802 - Qt's name
-        """Bring the list up to date, names and sizes too, then open it."""
+        """Bring the list up to date, sizes too, then open it."""
         self.refresh()
         super().showPopup()
 

@@ -47,7 +47,8 @@ class MotionLayers:
         layer = self._layers.find(MotionRole.FILM, source.key)
         layer.visible = True
         axis = self._viewer.dims.ndim - layer.ndim
-        self._viewer.dims.set_current_step(axis, len(film.frames) // 2)
+        # steps are those of all layers along the axis; its own instants lie at 0, 1, ... of the world
+        self._viewer.dims.set_point(axis, len(film.frames) // 2)
 
     def show_check(self, checked: Checked) -> None:
         """Show the photo that was blurred again, and its difference to the photo."""

@@ -43,7 +43,10 @@ def test_a_resumed_run_keeps_its_rows_and_drops_those_of_an_abandoned_stretch(tm
             log.add(step, FIGURES)
         for step in (2, 4, 6):
             log.validated(step, {"gain_db": float(step)}, PICTURE)
+    with RunLog(tmp_path, 5) as log:
+        assert log.losses_since_validation == [FIGURES["loss"]]
     with RunLog(tmp_path, 4) as log:
+        assert log.losses_since_validation == []
         log.add(5, {**FIGURES, "loss": 0.5})
         log.validated(5, {"gain_db": 9.0}, PICTURE)
     assert [row["step"] for row in rows_of(tmp_path / LOSSES)] == ["1", "2", "3", "4", "5"]

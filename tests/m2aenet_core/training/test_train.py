@@ -235,6 +235,10 @@ def test_ctrl_c_is_granted_after_the_step_and_nothing_is_lost(
     resumed = train(seldom)
     assert_same_weights(resumed, uninterrupted)
     assert (resumed.parent / "losses.csv").read_bytes() == (uninterrupted.parent / "losses.csv").read_bytes()
+    # the validation's loss is the mean since the one before, whatever stopped in between
+    assert [[row["loss"] for row in rows_of(path.parent / "metrics.csv")] for path in (resumed, uninterrupted)] == [
+        [f"{np.mean([float(row['loss']) for row in rows_of(resumed.parent / 'losses.csv')]):.6g}"]
+    ] * 2
 
 
 def test_a_second_ctrl_c_is_obeyed_at_once_and_leaves_the_checkpoint_before(
