@@ -27,13 +27,14 @@ class RunLog:
     losses.csv grows by a row with each step, so that what a run computed can be compared with what another did;
     metrics.csv has a row for each validation. Rows after the step that a run goes on from are of an abandoned stretch,
     and are dropped.
+
+    losses_since_validation: of the steps that were kept, those after the last validation.
     """
 
     def __init__(self, folder: Path, step: int, *, points_every: int = 50) -> None:
         """Go on with the logs of a folder after a step.
 
         points_every: steps between points in TensorBoard. Raises InputError where the folder cannot be written.
-        losses_since_validation: those of the steps after the last validation that is gone on from.
         """
         self._folder = folder
         self._points_every = points_every
