@@ -33,7 +33,8 @@ class GrowingTable:
         """Read what was added since; say whether anything changed.
 
         A file that was replaced or became shorter, as when a run goes on, is read again from its start. A row that is
-        not written to its end is left for the next time.
+        not written to its end is left for the next time, and so is a file that is there and cannot be read now, as
+        where a network drive is away for a moment.
         """
         try:
             with self._path.open("rb") as stream:
@@ -43,10 +44,12 @@ class GrowingTable:
                 self._file = state.st_ino
                 stream.seek(self._read)
                 content = stream.read()
-        except OSError:
+        except (FileNotFoundError, NotADirectoryError):
             had_rows = len(self) > 0
             self._begin_anew()
             return had_rows
+        except OSError:
+            return False
         whole = content[: content.rfind(b"\n") + 1]
         self._read += len(whole)
         lines = whole.decode("utf-8", "replace").split("\n")[:-1]

@@ -49,7 +49,7 @@ class TrainingRun:
         """Read what the run has written since; say whether there is anything new to draw."""
         is_new = self.losses.update()
         is_new |= self.validations.update()
-        self.total = _steps_of(Path(self.folder) / "config.yaml") if self.folder else None
+        self.total = _steps_of(Path(self.folder) / "config.yaml", self.total) if self.folder else None
         if self.is_running and self.step:
             self.pace.see(self.step)
         return is_new
@@ -125,11 +125,14 @@ class TrainingRun:
         return (told or lines or [""])[-1].removeprefix("error: ")
 
 
-def _steps_of(config: Path) -> int | None:
+def _steps_of(config: Path, known: int | None) -> int | None:
+    """Give the steps that a run's settings name; those known before where the file is there and cannot be read now."""
     try:
         return int(yaml.safe_load(config.read_text("utf-8"))["steps"])
-    except (OSError, ValueError, LookupError, TypeError, yaml.YAMLError):
+    except (FileNotFoundError, NotADirectoryError, ValueError, LookupError, TypeError, yaml.YAMLError):
         return None
+    except OSError:
+        return known
 
 
 def _progress(run: TrainingRun) -> str:

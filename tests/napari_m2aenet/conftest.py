@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
 from typing import Any
 
@@ -66,6 +67,23 @@ def viewer(make_napari_viewer: Callable[..., Any], workers_ended: None) -> Any:
     shown = make_napari_viewer(show=True)
     shown.window.resize(1280, 800)
     return shown
+
+
+@pytest.fixture
+def no_more_files() -> Callable[[], AbstractContextManager[None]]:
+    """A block in which the system opens no file for this process, while it still tells of those that are there."""
+    resource = pytest.importorskip("resource", reason="limits of open files are a POSIX matter")
+
+    @contextmanager
+    def block() -> Iterator[None]:
+        before = resource.getrlimit(resource.RLIMIT_NOFILE)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (0, before[1]))
+        try:
+            yield
+        finally:
+            resource.setrlimit(resource.RLIMIT_NOFILE, before)
+
+    return block
 
 
 @pytest.fixture

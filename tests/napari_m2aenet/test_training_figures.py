@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import math
 from array import array
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import numpy as np
@@ -63,6 +65,21 @@ def test_a_file_that_is_gone_leaves_nothing(path: Path) -> None:
     path.unlink()
     assert found.update()
     assert len(found) == 0
+
+
+def test_a_file_that_cannot_be_read_for_a_moment_takes_nothing_away(
+    path: Path, no_more_files: Callable[[], AbstractContextManager[None]]
+) -> None:
+    path.write_text("step,loss\n1,3\n")
+    found = table(path)
+    found.update()
+    with no_more_files():
+        assert not found.update()
+    assert list(found.columns["loss"]) == [3]
+    with path.open("a") as stream:
+        stream.write("2,4\n")
+    assert found.update()
+    assert list(found.columns["loss"]) == [3, 4]
 
 
 def test_what_is_no_number_is_left_out_and_an_empty_cell_is_unknown(path: Path) -> None:

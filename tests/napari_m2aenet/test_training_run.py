@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import numpy as np
@@ -53,6 +54,15 @@ def test_a_folder_without_a_process_tells_how_far_its_run_came(
     run = TrainingRun(folder_with(tmp_path / "run", 20, rows))
     assert run.state is state
     assert run.describe() == words
+
+
+def test_a_run_whose_files_cannot_be_read_for_a_moment_stands_as_it_did(
+    tmp_path: Path, no_more_files: Callable[[], AbstractContextManager[None]]
+) -> None:
+    run = TrainingRun(folder_with(tmp_path / "run", 20, 20))
+    with no_more_files():
+        run.update()
+    assert run.describe() == "Step 20 of 20, loss 0.5000. It is finished."
 
 
 def test_the_last_validation_is_told_as_far_as_the_network_has_such_figures(tmp_path: Path) -> None:
