@@ -159,17 +159,20 @@ def make_contenders(config: EvaluateConfig) -> list[Contender]:
 def labels(models: Sequence[str]) -> list[str]:
     """Give each model the shortest end of its path that no other has; names stay as they are.
 
-    Raises InputError for a model that is named twice.
+    A file is called as it was given where nothing less tells it from another, or from the photo as it came. Raises
+    InputError for a model that is named twice.
     """
     parts = [_parts(model) for model in models]
-    for model in models:
-        if list(models).count(model) > 1:
-            raise InputError(f"the model {model} is named twice; name it once")
-    found = []
-    for part in parts:
+    found: list[str] = []
+    for model, part in zip(models, parts, strict=True):
         lengths = range(1, len(part) + 1)
         is_alone = (n for n in lengths if sum(other[-n:] == part[-n:] for other in parts) == 1)
-        found.append("/".join(part[-next(is_alone, len(part)) :]))
+        label = "/".join(part[-next(is_alone, len(part)) :])
+        is_known_by_it = parts.count(part) == 1 and (label != INPUT or model == INPUT)
+        found.append(label if is_known_by_it else model)
+    for number, label in enumerate(found):
+        if label in found[:number]:
+            raise InputError(f"the model {models[number]} is named twice; name it once")
     return found
 
 
