@@ -202,7 +202,7 @@ class Deblurrer:
         check_threshold(threshold)
         if previous is not None and previous.analysis is not analysis:
             raise InputError("the previous result belongs to another analysis; leave it out")
-        known = previous.pieces if previous is not None and previous.execution == execution else ()
+        known = previous.pieces if previous is not None and self._is_alike(previous, execution) else ()
         started = time.perf_counter()
         self._runner.notes.clear()
         full, cells = self._mask(analysis, threshold, mask, execution)
@@ -222,6 +222,11 @@ class Deblurrer:
             pieces=pieces,
             notes=tuple(self._runner.notes),
         )
+
+    def _is_alike(self, previous: DeblurResult, execution: str) -> bool:
+        """Whether an earlier result is what would be made of the same cells now."""
+        took_its_own_decisions = self.model.decides_along and previous.threshold is not None
+        return previous.execution == execution and not took_its_own_decisions
 
     def release(self) -> None:
         """Give the device's memory back; the network returns to it with the next photo."""

@@ -794,6 +794,18 @@ def test_another_execution_takes_nothing_over(deblurrer: Deblurrer, analysis: An
     assert exact.pieces[0] is not dense.pieces[0]
 
 
+def test_what_a_network_decided_along_the_way_is_not_taken_over_by_a_mask(
+    photo: np.ndarray, randomise: Callable[[torch.nn.Module], None]
+) -> None:
+    network, image = random_network(M2AENet(M2AENetConfig.every_scale(**SIZE)), randomise), photo[:64, :96]
+    deblurrer = Deblurrer(network, execution="exact")
+    analysis = deblurrer.analyze(image)
+    own = deblurrer.restore(analysis, 0.5)
+    painted, again = (deblurrer.restore(analysis, mask=own.mask, previous=previous) for previous in (own, None))
+    assert (again.restored != own.restored).any()
+    np.testing.assert_array_equal(painted.restored, again.restored)
+
+
 def test_a_result_of_another_analysis_is_refused(deblurrer: Deblurrer, patch: np.ndarray) -> None:
     first, second = deblurrer.analyze(patch), deblurrer.analyze(patch)
     with pytest.raises(InputError, match="another analysis"):
