@@ -59,6 +59,11 @@ def write_atomic(target: str | Path, content: bytes) -> None:
     write_together({Path(target): content})
 
 
+def encode_text(text: str) -> bytes:
+    """The bytes of a text file: UTF-8, and of a file name that is not UTF-8 what JSON reads as the same name again."""
+    return text.encode(errors="backslashreplace")
+
+
 def write_together(contents: Mapping[Path, bytes]) -> None:
     """Every target holds its bytes; when one of them cannot be written, none of them is.
 
@@ -82,21 +87,33 @@ class _Writable(Exception):  # noqa: N818 - good news
     """Ends a trial write before it replaces anything."""
 
 
-def require_writable(target: Path) -> None:
+def require_writable(target: Path) -> bool:
     """Begin to write `target` and take it back, new folders included; better now than after an hour of work.
+
+    Returns whether the disk tells capitals and small letters apart: where not, `A.png` and `a.png` are one file.
 
     Raises:
         InputError: as `atomic_path`.
     """
-    new_folders = [folder for folder in target.parents if not folder.exists()]
+    new_folders = [folder for folder in target.parents if not exists(folder)]
     try:
         with suppress(_Writable), atomic_path(target) as temporary:
             temporary.touch()
+            tells_case_apart = not temporary.with_name(temporary.name.swapcase()).exists()
             raise _Writable
     finally:
         with suppress(OSError):
             for folder in new_folders:
                 folder.rmdir()
+    return tells_case_apart
+
+
+def exists(target: Path) -> bool:
+    """Whether there is a file or folder of this name. Raises InputError where the system does not tell."""
+    try:
+        return target.exists()
+    except OSError as error:
+        raise InputError(explain_write_error(error, target)) from error
 
 
 def explain_write_error(error: OSError, target: str | Path) -> str:

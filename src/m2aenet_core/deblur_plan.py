@@ -1,11 +1,12 @@
 """What a call of `m2aenet deblur` reads and writes: decided, and checked, before any work."""
 
 import os
-from collections.abc import Iterable, Sequence
+import unicodedata
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from m2aenet_core.atomic import explain_write_error, require_writable
+from m2aenet_core.atomic import exists, require_writable
 from m2aenet_core.errors import InputError
 from m2aenet_core.image_io import FORMAT_BY_SUFFIX, format_of
 
@@ -111,20 +112,22 @@ def check_plan(plan: Plan, *, overwrite: bool = False, also_read: Iterable[Path]
             folder is not writable.
     """
     _require_distinct(plan)
-    inputs = {path.resolve(): path for path in (*(photo.source for photo in plan.photos), *also_read)}
+    read = [*(photo.source for photo in plan.photos), *also_read]
+    inputs, files = {path.resolve() for path in read}, {_file_of(path) for path in read} - {None}
     existing = []
     for target in _targets(plan):
-        if target.resolve() in inputs:
+        is_there = exists(target)
+        # a file has other names where a disk takes capitals for small letters, or is mounted twice
+        if target.resolve() in inputs or _file_of(target) in files:
             raise InputError(f"{target} would replace an input; choose another output folder (-o)")
-        try:
-            if target.exists():
-                existing.append(target)
-        except OSError as error:  # a folder that may not be looked into
-            raise InputError(explain_write_error(error, target)) from error
+        if is_there:
+            existing.append(target)
     if existing and not overwrite:
         raise FilesExistError(existing[0], len(existing) - 1)
     if plan.photos:
-        require_writable(plan.photos[0].outputs["restored"])
+        tells_case_apart = require_writable(plan.photos[0].outputs["restored"])
+        if not tells_case_apart:
+            _require_distinct(plan, lambda target: unicodedata.normalize("NFC", str(target)).casefold())
 
 
 def _photos_below(folder: Path, out: Path, recursive: bool) -> tuple[list[Path], list[str]]:
@@ -182,11 +185,21 @@ def _targets(plan: Plan) -> list[Path]:
     ]
 
 
-def _require_distinct(plan: Plan) -> None:
-    writer: dict[Path, Path] = {}
+def _file_of(path: Path) -> tuple[int, int] | None:
+    """Which file it is, whatever its name; None where there is none, or the system does not tell."""
+    try:
+        state = path.stat()
+    except OSError:
+        return None
+    return (state.st_dev, state.st_ino) if state.st_ino else None
+
+
+def _require_distinct(plan: Plan, name: Callable[[Path], str] = str) -> None:
+    """Raise InputError where two photos would write one file; name: what the disk knows a file by."""
+    writer: dict[str, Path] = {}
     for photo in plan.photos:
         for target in photo.outputs.values():
-            other = writer.setdefault(target, photo.source)
+            other = writer.setdefault(name(target), photo.source)
             if other is not photo.source:
                 raise InputError(
                     f"{other} and {photo.source} would both be written to {target}; deblur them into different folders"

@@ -74,8 +74,11 @@ def read_published(path: str | Path, kind: str) -> Network:
     Raises InputError for a file that is not there, holds more than tensors, or is of another kind.
     """
     path = Path(path)
-    if not path.is_file():
-        raise InputError(f"there is no file {path}; give the checkpoint that the authors of {kind} released")
+    try:
+        if not path.is_file():
+            raise InputError(f"there is no file {path}; give the checkpoint that the authors of {kind} released")
+    except OSError as error:
+        raise InputError(f"{path} cannot be read ({error.strerror or error}); check its permissions") from error
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # what a broken or foreign file raises is not said anywhere

@@ -125,7 +125,7 @@ def find_photo(record: Record, folder: str | Path | None = None) -> FoundPhoto:
     frame = tuple((record.get("layer") or {}).get("frame", ()))
     changed = None
     for path in _places(record, folder):
-        if not path.is_file():
+        if not _is_there(path):
             continue
         reading = reading_of(path, frame, record["image"]["pixels_sha256"])
         if reading is not None:
@@ -139,6 +139,14 @@ def find_photo(record: Record, folder: str | Path | None = None) -> FoundPhoto:
     if named is None:
         raise InputError("the record names no photo: it was not in a file; save the layer, and run it again from there")
     raise InputError(f"{named} is not there any more; put the photo beside the record")
+
+
+def _is_there(path: Path) -> bool:
+    """Whether there is such a file for us: what lies in another one's folder is not."""
+    try:
+        return path.is_file()
+    except OSError:
+        return False
 
 
 def find_stack(record: Record, folder: str | Path | None = None) -> Path:

@@ -7,7 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from m2aenet_core.atomic import atomic_path, explain_write_error, write_atomic, write_together
+from m2aenet_core.atomic import (
+    atomic_path,
+    exists,
+    explain_write_error,
+    require_writable,
+    write_atomic,
+    write_together,
+)
 from m2aenet_core.errors import InputError
 
 
@@ -69,6 +76,19 @@ def test_a_folder_of_that_name_gets_a_sentence(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="there is a folder of that name"):
         write_atomic(tmp_path / "out.png", b"content")
     assert names(tmp_path) == ["out.png"]
+
+
+def test_a_name_that_the_system_refuses_to_look_for_gets_a_sentence(tmp_path: Path) -> None:
+    for ask in (exists, require_writable):
+        with pytest.raises(InputError, match="its name is too long for the file system"):
+            ask(tmp_path / ("n" * 300) / "out.png")
+
+
+def test_a_trial_leaves_nothing_and_tells_how_the_disk_takes_names(tmp_path: Path) -> None:
+    (tmp_path / "a.png").touch()
+    is_apart = not (tmp_path / "A.png").exists()
+    assert require_writable(tmp_path / "new" / "deep" / "out.png") == is_apart
+    assert names(tmp_path) == ["a.png"]
 
 
 @pytest.mark.skipif(not Path("/proc/self").exists(), reason="needs a file system that refuses new files")

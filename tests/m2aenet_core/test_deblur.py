@@ -21,7 +21,7 @@ import torch
 from PIL import Image
 from safetensors.torch import save_file
 
-from m2aenet_core import Deblurrer, M2AENet, M2AENetConfig, NAFNet, save_model
+from m2aenet_core import Deblurrer, M2AENet, M2AENetConfig, NAFNet, deblur_plan, save_model
 from m2aenet_core.deblur import main
 from m2aenet_core.deblur_files import explain_failure
 from m2aenet_core.errors import InputError
@@ -265,6 +265,32 @@ def test_an_input_is_never_replaced(run: Run) -> None:
         assert code == 1
         assert "would replace an input; choose another output folder (-o)" in err
         assert {name: Path(name).read_bytes() for name in names(Path())} == before
+
+
+def test_an_input_by_another_name_is_not_replaced_either(run: Run) -> None:
+    write_photo("in/a.png")
+    Path("out").mkdir()
+    # a stand-in for a folder that is mounted twice, and for a disk that takes capitals for small letters
+    os.link("in/a.png", "out/a.png")
+    code, _, err = run("in/a.png", "-o", "out", "--overwrite")
+    assert code == 1
+    assert "would replace an input; choose another output folder (-o)" in err
+
+
+def test_names_that_differ_in_capitals_are_one_where_the_disk_says_so(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_photo("one/A.png")
+    write_photo("two/a.png")
+    monkeypatch.setattr(deblur_plan, "require_writable", lambda target: False)
+    code, _, err = run("one/A.png", "two/a.png", "-o", "out")
+    assert code == 1
+    assert "would both be written to" in err
+    monkeypatch.undo()
+    monkeypatch.chdir(tmp_path)
+    if not (tmp_path / "one" / "a.png").exists():
+        assert run("one/A.png", "two/a.png", "-o", "out")[0] == 0
+        assert {"A.png", "a.png"} <= names(tmp_path / "out")
 
 
 def make_bad_file(name: str) -> None:
