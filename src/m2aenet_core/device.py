@@ -44,9 +44,10 @@ def resolve_device(name: str) -> torch.device:
 
 
 def free_bytes(device: torch.device) -> int:
-    """Give the free memory of a device in bytes."""
+    """Give the free memory of a device in bytes; what torch keeps of it and uses for nothing is free."""
     if device.type == "cuda":
-        return int(torch.cuda.mem_get_info(device)[0])
+        kept = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
+        return int(torch.cuda.mem_get_info(device)[0]) + kept
     # Apple GPUs share the machine's memory
     return int(psutil.virtual_memory().available)
 
