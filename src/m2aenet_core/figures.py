@@ -226,8 +226,10 @@ def _block_means(picture: np.ndarray, step: int) -> np.ndarray:
         return picture
     from skimage.measure import block_reduce
 
+    # block_reduce would fill the last blocks with black
+    missing = [(0, -side % step) for side in picture.shape[:2]] + [(0, 0)] * (picture.ndim - 2)
     blocks = (step, step, *([1] * (picture.ndim - 2)))
-    means: np.ndarray = block_reduce(picture, blocks, np.mean)  # type: ignore[no-untyped-call]
+    means: np.ndarray = block_reduce(np.pad(picture, missing, mode="edge"), blocks, np.mean)  # type: ignore[no-untyped-call]
     return means.astype(picture.dtype)
 
 

@@ -12,10 +12,12 @@ import pytest
 import skimage.data
 import torch
 from matplotlib.collections import LineCollection
+from matplotlib.figure import Figure
 from PIL import Image
 
 from m2aenet_core import Analysis, Deblurrer, InputError, M2AENet, M2AENetConfig
 from m2aenet_core.figures import (
+    _show,
     blurred_window,
     displayable,
     encode_figure,
@@ -107,6 +109,15 @@ def test_a_photo_is_shown_as_it_is_whatever_its_depth() -> None:
     np.testing.assert_array_equal(displayable(photo[..., 0], (0, 255)), np.repeat(photo[..., :1], 3, axis=2))
     clear = np.dstack([photo, np.zeros((20, 30), np.uint8)])
     assert displayable(clear, (0, 255)).min() == 255
+
+
+@pytest.mark.parametrize("shape", [(4001, 5999), (4000, 6000, 3)])
+def test_a_large_photo_is_as_bright_at_its_edges_as_it_is(shape: tuple[int, ...]) -> None:
+    axes = Figure().subplots()
+    _show(axes, np.full(shape, 200, np.uint8))
+    (shown,) = axes.get_images()
+    assert max(shown.get_array().shape) < max(shape)
+    assert np.asarray(shown.get_array()).min() == 200
 
 
 def test_points_are_inside_the_mask_and_never_too_many() -> None:
