@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
-from m2aenet_core.atomic import write_atomic
+from m2aenet_core.atomic import exists, write_atomic
 from m2aenet_core.errors import InputError
 from m2aenet_core.exif import upright_exif
 from m2aenet_core.pillow_io import decode_with_pillow, encode_with_pillow
@@ -90,7 +90,7 @@ def write_image(path: str | Path, pixels: np.ndarray, like: Photo | None = None,
             pixels, or it cannot be written.
     """
     path = Path(path)
-    if path.exists() and not overwrite:
+    if exists(path) and not overwrite:
         raise InputError(f"{path} exists; choose another name or allow overwriting")
     write_atomic(path, encode_image(path, pixels, like))
 
@@ -173,8 +173,9 @@ def _photo(file_format: str, stored: StoredImage) -> Photo:
     grey_alpha = None
     if samples.ndim == 3 and samples.shape[2] == 2:
         samples, grey_alpha = samples[..., 0].copy(), samples[..., 1].copy()
-    # the samples are not kept twice
-    rest = replace(stored, samples=samples, orientation=1, exif=exif)
+    # the samples are not kept twice; a photo that was turned has as many dots an inch down as it had across
+    dpi = stored.dpi[::-1] if stored.dpi and stored.orientation > 4 else stored.dpi
+    rest = replace(stored, samples=samples, orientation=1, exif=exif, dpi=dpi)
     return Photo(pixels=samples, format=file_format, stored=rest, grey_alpha=grey_alpha)
 
 

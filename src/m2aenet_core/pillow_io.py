@@ -149,9 +149,19 @@ def _encoding(image: Image.Image, content: bytes) -> dict[str, Any]:
     tables = getattr(image, "quantization", None)
     if tables and image.mode in ("L", "RGB") and sum(tables[0]) <= _TABLE_SUM_AT_QUALITY_95:
         return {"qtables": tables}  # finer than ours: what was not restored comes back nearly unchanged
-    if image.format == "WEBP" and b"VP8L" in content[12:64]:
+    if image.format == "WEBP" and b"VP8L" in _riff_chunks(content):
         return {"lossless": True, "exact": True}
     return {}
+
+
+def _riff_chunks(content: bytes) -> list[bytes]:
+    """The names of the chunks of a RIFF file; a colour profile comes before the pixels, and may be long."""
+    names, at = [], 12
+    while at + 8 <= len(content):
+        name, size = struct.unpack_from("<4sI", content, at)
+        names.append(name)
+        at += 8 + size + size % 2
+    return names
 
 
 def _is_deep_png(content: bytes) -> bool:

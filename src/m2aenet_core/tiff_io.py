@@ -124,6 +124,8 @@ def _black_is_zero(samples: np.ndarray) -> np.ndarray:
     if samples.dtype.kind != "u":
         raise InputError(f"holds {samples.dtype} numbers that count from white; save it with black as zero")
     inverted: np.ndarray = np.iinfo(samples.dtype).max - samples
+    if samples.ndim == 3 and samples.shape[2] == 2:
+        inverted[..., 1] = samples[..., 1]  # what is opaque is so, whichever way its grey counts
     return inverted
 
 

@@ -18,8 +18,8 @@ SRGB = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
 ORIENTATION = 0x0112
 
 
-def random_samples(shape: tuple[int, ...], dtype: str) -> np.ndarray:
-    generator = np.random.default_rng(0)
+def random_samples(shape: tuple[int, ...], dtype: str, seed: int = 0) -> np.ndarray:
+    generator = np.random.default_rng(seed)
     if dtype.startswith("float"):
         return generator.random(shape).astype(dtype)
     return generator.integers(0, np.iinfo(dtype).max, shape, dtype=dtype, endpoint=True)
@@ -142,6 +142,15 @@ def test_a_tiff_that_counts_from_white_comes_with_black_as_zero(tmp_path: Path) 
     np.testing.assert_array_equal(read_image(tmp_path / "a.tif").pixels, samples)
 
 
+def test_what_is_opaque_is_so_in_a_tiff_that_counts_from_white(tmp_path: Path) -> None:
+    samples, alpha = random_samples((30, 40), "uint8"), random_samples((30, 40), "uint8", seed=1)
+    stored = np.stack([255 - samples, alpha], axis=2)
+    tifffile.imwrite(tmp_path / "a.tif", stored, photometric="miniswhite", extrasamples=["unassalpha"])
+    photo = read_image(tmp_path / "a.tif")
+    np.testing.assert_array_equal(photo.pixels, samples)
+    np.testing.assert_array_equal(photo.grey_alpha, alpha)
+
+
 def packed_tiff(values: np.ndarray, bits: int, photometric: int) -> bytes:
     """A TIFF of grey samples (H, W) with `bits` each, which no writer at hand makes; W is a multiple of 8."""
     digits = "".join(format(value, f"0{bits}b") for value in values.ravel().tolist())
@@ -256,9 +265,10 @@ def test_a_jpeg_finer_than_ours_keeps_its_tables(tmp_path: Path) -> None:
         assert a.quantization == b.quantization
 
 
-def test_a_lossless_webp_stays_lossless_and_keeps_alpha(tmp_path: Path) -> None:
+@pytest.mark.parametrize("profile", [None, SRGB])
+def test_a_lossless_webp_stays_lossless_and_keeps_alpha(tmp_path: Path, profile: bytes | None) -> None:
     pixels = random_samples((30, 40, 4), "uint8")
-    Image.fromarray(pixels).save(tmp_path / "a.webp", lossless=True, exact=True)
+    Image.fromarray(pixels).save(tmp_path / "a.webp", lossless=True, exact=True, icc_profile=profile)
     photo = read_image(tmp_path / "a.webp")
     write_image(tmp_path / "b.webp", photo.pixels, like=photo)
     np.testing.assert_array_equal(read_image(tmp_path / "b.webp").pixels, pixels)
@@ -280,6 +290,17 @@ def test_every_exif_orientation_is_turned_as_pillow_turns_it(orientation: int) -
     image = Image.fromarray(samples)
     image.getexif()[ORIENTATION] = orientation
     np.testing.assert_array_equal(upright(samples, orientation), np.asarray(ImageOps.exif_transpose(image)))
+
+
+@pytest.mark.parametrize(("orientation", "dpi"), [(1, (300, 150)), (3, (300, 150)), (6, (150, 300))])
+def test_the_resolution_turns_with_the_photo(tmp_path: Path, orientation: int, dpi: tuple[int, int]) -> None:
+    stored, exif = Image.fromarray(skimage.data.astronaut()[:30, :40]), Image.Exif()
+    exif[ORIENTATION] = orientation
+    stored.save(tmp_path / "a.png", exif=exif, dpi=(300, 150))
+    photo = read_image(tmp_path / "a.png")
+    write_image(tmp_path / "b.png", photo.pixels, like=photo)
+    with Image.open(tmp_path / "b.png") as image:
+        assert image.info["dpi"] == pytest.approx(dpi, abs=0.1)
 
 
 @pytest.mark.parametrize("suffix", [".jpg", ".png", ".webp", ".tif"])
