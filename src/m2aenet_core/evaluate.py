@@ -15,7 +15,7 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from m2aenet_core.atomic import write_together
+from m2aenet_core.atomic import encode_text, write_together
 from m2aenet_core.device import resolve_device
 from m2aenet_core.evaluation.config import EvaluateConfig, split_at_commas
 from m2aenet_core.evaluation.contender import Contender, make_contenders
@@ -144,7 +144,7 @@ def _report(
     sweep, curves = summarize_sweep(photos), pooled_roc(photos, contenders)
     files = {
         "summary.json": encode_json(measured, rows, sweep, curves),
-        "summary.md": to_markdown(measured, rows).encode(),
+        "summary.md": encode_text(to_markdown(measured, rows)),
         "scores.csv": encode_rows(Score._fields, [score for photo in photos for score in photo.scores]),
     }
     if sweep:
@@ -168,7 +168,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         except KeyboardInterrupt:
             print("\nthe photos that were scored are kept; the same command goes on from here", file=sys.stderr)
             raise
-        print((Path(config.out) / "summary.md").read_text())
+        print((Path(config.out) / "summary.md").read_text("utf-8"))
 
     return run_command(run)
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from m2aenet_core import __version__
-from m2aenet_core.atomic import write_atomic
+from m2aenet_core.atomic import encode_text, write_atomic
 
 if TYPE_CHECKING:
     from m2aenet_core.analysis import Analysis, DeblurResult
@@ -93,9 +93,7 @@ def write_record(path: str | Path, record: dict[str, object]) -> None:
 
 def encode_record(record: dict[str, object]) -> bytes:
     """`record` as the bytes of a JSON file."""
-    text = json.dumps(record, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
-    # of a file name that is not UTF-8 this makes what JSON reads as the same name again
-    return text.encode(errors="backslashreplace")
+    return encode_text(json.dumps(record, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
 
 
 def mean_displacement_px(analysis: "Analysis", mask: np.ndarray) -> float | None:

@@ -20,19 +20,20 @@ from scipy import ndimage
 from tqdm import tqdm
 
 from m2aenet_core.analysis import Analysis, DeblurResult
-from m2aenet_core.atomic import require_writable, write_atomic
+from m2aenet_core.atomic import exists, require_writable, write_atomic
 from m2aenet_core.cli import EXIT_FAILED, run_command
 from m2aenet_core.data.folder import Pixels, list_images
 from m2aenet_core.deblur_files import explain_failure
 from m2aenet_core.deblurrer import Deblurrer, check_threshold
 from m2aenet_core.errors import Cancelled, InputError
-from m2aenet_core.evaluation.sheet import SheetRow, heat, sheet_png, side_by_side_png
+from m2aenet_core.evaluation.sheet import SheetRow, heat, largest_sheet_px, sheet_png, side_by_side_png
 from m2aenet_core.image_io import read_image
 from m2aenet_core.options import parse_options
 from m2aenet_core.record import mean_displacement_px
 
 ZOOM = 3
 """The parts before and after are so much larger than the photo beside them."""
+_JPEG_PX = 65_500
 _TITLES = ("photo", "blur probability", f"photo, {ZOOM} times", f"restored, {ZOOM} times")
 
 
@@ -78,6 +79,7 @@ def draw_sheets(config: SheetConfig) -> Drawn:
         raise InputError("rows must be at least 1, width from 0 to 10000, quality from 1 to 100")
     check_threshold(config.threshold)
     paths = _photos(config)
+    _check_height(config, len(paths))
     files = _files(config, paths)
     deblurrer = Deblurrer(config.model, device=config.device, execution=config.execution)
     drawn = Drawn([], [])
@@ -96,6 +98,15 @@ def draw_sheets(config: SheetConfig) -> Drawn:
             drawn.files.append(file)
             rows = []
     return drawn
+
+
+def _check_height(config: SheetConfig, photos: int) -> None:
+    """Raise InputError where a sheet may become higher than a JPEG can be: better now than after all the work."""
+    width, height = largest_sheet_px(len(_TITLES), min(config.rows, photos))
+    if height * (config.width or width) / width > _JPEG_PX:
+        raise InputError(
+            f"{config.rows} rows may make a sheet higher than a JPEG can be ({_JPEG_PX:,} pixels); give fewer rows"
+        )
 
 
 def _photos(config: SheetConfig) -> list[Path]:
@@ -118,7 +129,7 @@ def _files(config: SheetConfig, photos: Sequence[Path]) -> list[Path]:
     for file in files:
         if file.resolve() in inputs:
             raise InputError(f"{file} would replace a photo; choose another folder with --out")
-        if file.exists() and not config.overwrite:
+        if exists(file) and not config.overwrite:
             raise InputError(f"{file} exists; choose another folder with --out, or add --overwrite")
     require_writable(files[0])
     return files
@@ -158,9 +169,7 @@ def _colours(image: NDArray[np.generic], analysis: Analysis) -> Pixels:
 def _caption(name: Path, result: DeblurResult) -> str:
     moved = mean_displacement_px(result.analysis, result.mask)
     found = f"{result.density:.1%} blurred"
-    # a name that is not UTF-8 could not be drawn
-    shown = str(name).encode(errors="backslashreplace").decode()
-    return f"{shown}    {found}" + ("" if moved is None else f", moved by {moved:.0f} px")
+    return f"{name}    {found}" + ("" if moved is None else f", moved by {moved:.0f} px")
 
 
 def _jpeg(png: bytes, width: int, quality: int) -> bytes:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import csv
 import json
 import math
+import os
+import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -200,6 +202,16 @@ def test_pairs_are_scored_against_their_own_sharp_photos(config: EvaluateConfig,
     assert {row["displacement_error_px"] for row in rows} == {""}
     assert summary.counts["psnr_w"] == 2
     assert float(rows[1]["input_psnr"]) == PSNR_CEILING_DB
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere no file name can be other than Unicode")
+def test_a_photo_whose_name_is_not_utf8_is_scored_and_named(config: EvaluateConfig, pairs: Path) -> None:
+    for kind in ("blur", "sharp", "mask"):
+        file = next((pairs / kind).iterdir())
+        file.rename(file.with_name(os.fsdecode(b"caf\xe9.png")))
+    evaluate(replace(config, data=str(pairs)), ["m2aenet", "evaluate"])
+    assert next(row["image"] for row in rows_of(config) if "caf" in row["image"]).endswith(r"caf\udce9")
+    assert (Path(config.out) / "contact_sheet_best.png").exists()
 
 
 def test_pairs_without_masks_leave_out_what_needs_them(config: EvaluateConfig, pairs: Path) -> None:

@@ -108,6 +108,14 @@ def test_the_part_that_is_shown_is_where_the_blur_is() -> None:
     assert strongest(np.zeros((1, 1), bool), np.zeros((1, 1), np.float32)) == (slice(0, 1), slice(0, 1))
 
 
+def test_a_sheet_higher_than_a_jpeg_can_be_is_refused_before_any_work(config: SheetConfig) -> None:
+    for number in range(300):
+        (Path(config.data) / f"{number}.png").touch()
+    with pytest.raises(InputError, match=r"may make a sheet higher than a JPEG can be \(65,500 pixels\); give fewer"):
+        draw_sheets(replace(config, rows=300))
+    assert not Path(config.out).exists()
+
+
 @pytest.mark.parametrize("wrong", [["--rows", "0"], ["--width", "-1"], ["--quality", "101"]])
 def test_settings_that_make_no_sheet_are_refused(
     config: SheetConfig, wrong: list[str], capsys: pytest.CaptureFixture[str]

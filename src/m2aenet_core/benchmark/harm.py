@@ -16,7 +16,7 @@ from pathlib import Path
 from tqdm import tqdm
 
 from m2aenet_core.analysis import DeblurResult
-from m2aenet_core.atomic import write_together
+from m2aenet_core.atomic import encode_text, write_together
 from m2aenet_core.benchmark.harm_figures import MOVING, Harm, KindHarm, measure_harms, summarize
 from m2aenet_core.benchmark.harm_report import to_markdown, worst_png, worst_strip
 from m2aenet_core.benchmark.report import encode_measurements
@@ -88,7 +88,7 @@ def benchmark_harm(config: HarmConfig) -> list[KindHarm]:
             out / "harm.json": encode_measurements(
                 config, rows, deblurrer.device, weights_sha256=deblurrer.weights_sha256, images=images
             ),
-            out / "harm.md": (to_markdown(rows) + "\n").encode(),
+            out / "harm.md": encode_text(to_markdown(rows) + "\n"),
             out / "harm_worst.png": worst_png([row for _, row in worst.values()]),
         }
     )

@@ -10,6 +10,7 @@ from typing import Any
 
 import torch
 
+from m2aenet_core.atomic import encode_text
 from m2aenet_core.machine import describe_machine, describe_versions
 
 
@@ -38,7 +39,7 @@ def encode_measurements(settings: Any, measurements: Sequence[Any], device: torc
         "measurements": [_with_nulls(dataclasses.asdict(each)) for each in measurements],
         **more,
     }
-    return (json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False) + "\n").encode()
+    return encode_text(json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
 
 
 def _with_nulls(row: Mapping[str, Any]) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import NamedTuple
 
+from m2aenet_core.atomic import encode_text
 from m2aenet_core.evaluation.contender import INPUT
 from m2aenet_core.evaluation.partial import without_nan
 from m2aenet_core.evaluation.scores import PSNR_CEILING_DB, Score, SweepPoint
@@ -99,7 +100,7 @@ def encode_json(
         "sweep": [asdict(point) for point in sweep],
         "roc": {label: _roc_points(curve) for label, curve in curves.items()},
     }
-    return (json.dumps(without_nan(content), indent=2, ensure_ascii=False, allow_nan=False) + "\n").encode()
+    return encode_text(json.dumps(without_nan(content), indent=2, ensure_ascii=False, allow_nan=False) + "\n")
 
 
 def _roc_points(curve: RocCurve) -> dict[str, object]:
@@ -114,7 +115,7 @@ def encode_rows(fields: Sequence[str], rows: Sequence[Score] | Sequence[SweepPoi
     writer = csv.writer(table, lineterminator="\n")
     writer.writerow(fields)
     writer.writerows([["" if _is_nan(value) else value for value in row] for row in rows])
-    return table.getvalue().encode()
+    return encode_text(table.getvalue())
 
 
 def _is_nan(value: object) -> bool:

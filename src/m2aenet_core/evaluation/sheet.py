@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
+from m2aenet_core.atomic import encode_text
 from m2aenet_core.data.folder import Pixels
 from m2aenet_core.evaluation.contender import INPUT, Contender
 from m2aenet_core.evaluation.partial import ScoredPhoto
@@ -86,6 +87,11 @@ def side_by_side_png(pictures: Sequence[Pixels]) -> bytes:
     return _png(np.concatenate(_with_gaps(cells), axis=1))
 
 
+def largest_sheet_px(columns: int, rows: int) -> tuple[int, int]:
+    """Give width and height of a sheet whose photos are as high as any."""
+    return columns * (CELL_PX[0] + _GAP_PX) - _GAP_PX, _LINE_PX + rows * (_LINE_PX + CELL_PX[1])
+
+
 def sheet_png(titles: Sequence[str], rows: Sequence[SheetRow]) -> bytes:
     """Give a contact sheet: the titles once, then each strip under its caption."""
     strips = [np.asarray(Image.open(io.BytesIO(row.strip))) for row in rows]
@@ -97,7 +103,8 @@ def sheet_png(titles: Sequence[str], rows: Sequence[SheetRow]) -> bytes:
         draw.text((column * (CELL_PX[0] + _GAP_PX) + 4, 3), title, fill=_INK, font=font)
     at = _LINE_PX
     for row, strip in zip(rows, strips, strict=True):
-        draw.text((4, at + 3), row.caption, fill=_INK, font=font)
+        # a name that is not UTF-8 could not be drawn
+        draw.text((4, at + 3), encode_text(row.caption).decode(), fill=_INK, font=font)
         sheet.paste(Image.fromarray(strip), (0, at + _LINE_PX))
         at += _LINE_PX + strip.shape[0]
     return _png(np.asarray(sheet))

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
+from m2aenet_core.atomic import encode_text
 from m2aenet_core.data.folder import Pixels
 from m2aenet_core.figures import grid_points
 from m2aenet_core.synthesis.set_folder import StoredSample
@@ -40,7 +41,7 @@ def preview_png(samples: Sequence[StoredSample], captions: Sequence[str]) -> byt
     for top, cells, caption in zip(tops, rows, captions, strict=False):
         for column, cell in enumerate(cells):
             sheet.paste(cell, (column * step_px, int(top)))
-        pen.text((2, int(top) + cells[0].height + 1), caption, fill=_INK)
+        pen.text((2, int(top) + cells[0].height + 1), encode_text(caption).decode(), fill=_INK)
     buffer = io.BytesIO()
     sheet.save(buffer, "PNG")
     return buffer.getvalue()

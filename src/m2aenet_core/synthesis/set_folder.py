@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from m2aenet_core.atomic import write_atomic, write_together
+from m2aenet_core.atomic import encode_text, write_atomic, write_together
 from m2aenet_core.data.folder import Pixels
 from m2aenet_core.data.sample import Batch
 from m2aenet_core.errors import InputError
@@ -99,7 +99,7 @@ class SetFolder:
         table = csv.DictWriter(stream, list(records[0]))
         table.writeheader()
         table.writerows(records)
-        write_atomic(self.out / f"{self.split}.csv", stream.getvalue().encode())
+        write_atomic(self.out / f"{self.split}.csv", encode_text(stream.getvalue()))
 
 
 def crop_place(number: int) -> tuple[int, int]:

@@ -12,7 +12,7 @@ import yaml
 from lightning_fabric import Fabric
 
 from m2aenet_core import __version__
-from m2aenet_core.atomic import write_atomic
+from m2aenet_core.atomic import encode_text, write_atomic
 from m2aenet_core.machine import describe_machine, describe_versions
 from m2aenet_core.options import to_yaml
 from m2aenet_core.training.config import TrainConfig
@@ -55,7 +55,7 @@ def write_report(fabric: Fabric, config: TrainConfig, state: TrainState, sources
         _section("Go on, and use the weights", _how_to(config, state)),
         _section("Settings", f"```yaml\n{_settings(config)}```"),
     ]
-    write_atomic(folder / "report.md", "\n".join(part for part in sections if part).encode())
+    write_atomic(folder / "report.md", encode_text("\n".join(part for part in sections if part)))
 
 
 def _section(title: str, body: str) -> str:
