@@ -15,6 +15,7 @@ from pathlib import Path
 
 import torch
 from lightning_fabric import Fabric
+from lightning_fabric.plugins.environments.slurm import SLURMEnvironment
 
 from m2aenet_core.atomic import write_atomic
 from m2aenet_core.options import parse_options, recipe_names, to_yaml
@@ -92,8 +93,11 @@ def _setup(fabric: Fabric, config: TrainConfig) -> TrainState:
 
 def is_first_process() -> bool:
     """Say whether this is the process that speaks for all that share the batches."""
+    # those that Fabric starts itself are told by LOCAL_RANK, in a job of Slurm too, whose numbers they all inherit
     if "RANK" in os.environ:
         return os.environ["RANK"] == "0"
+    if "LOCAL_RANK" not in os.environ and SLURMEnvironment.detect():
+        return os.environ["SLURM_PROCID"] == "0"
     return os.environ.get("LOCAL_RANK", "0") == "0" and os.environ.get("NODE_RANK", "0") == "0"
 
 

@@ -19,7 +19,7 @@ from m2aenet_core.training.config import TrainConfig
 from m2aenet_core.training.curves import columns_of, curves_png
 from m2aenet_core.training.launch import chosen_precision
 from m2aenet_core.training.log import LOSSES, METRICS, Row, read_rows
-from m2aenet_core.training.run_folder import BEST, FINAL, LAST, PICTURES
+from m2aenet_core.training.run_folder import BEST, FINAL, LAST, PICTURES, kept_pictures
 from m2aenet_core.training.state import TrainState
 
 _ROWS = 20  # of the table of validations
@@ -124,7 +124,7 @@ def _spread(rows: Sequence[Row], count: int) -> list[Row]:
 
 
 def _pictures(folder: Path) -> str:
-    kept = sorted((folder / PICTURES).glob("*.png"))
+    kept = kept_pictures(folder)
     if not kept:
         return ""
     first_and_last = [kept[0], kept[-1]] if len(kept) > 1 else kept

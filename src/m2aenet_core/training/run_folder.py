@@ -135,7 +135,7 @@ class RunFolder:
         png = _png(picture)
         write_atomic(self._out / "preview.png", png)
         kept = self._out / PICTURES
-        if step >= _PICTURE_GROWTH * max((int(path.stem) for path in kept.glob("*.png")), default=0):
+        if step >= _PICTURE_GROWTH * max((int(path.stem) for path in kept_pictures(self._out)), default=0):
             write_atomic(kept / f"{step:07d}.png", png)
         if metrics["psnr_db"] > self._state.best_psnr_db:
             self._state.best_psnr_db = metrics["psnr_db"]
@@ -161,6 +161,11 @@ class RunFolder:
         self._state.seconds = self._seconds()
         if self._log is not None:
             save_checkpoint(self._out / CHECKPOINT, self._state, self._fabric)
+
+
+def kept_pictures(folder: Path) -> list[Path]:
+    """Give the validation pictures of a run's folder by their steps; what was cut short, or is another's, is none."""
+    return sorted(path for path in (folder / PICTURES).glob("*.png") if path.stem.isdigit())
 
 
 def save_weights(path: Path, state: TrainState, config: TrainConfig) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 from lightning_fabric import Fabric
-from torch import nn
+from torch import Tensor, nn
 
 from m2aenet_core.atomic import write_atomic
 from m2aenet_core.errors import InputError
@@ -54,10 +54,17 @@ def save_checkpoint(path: Path, state: TrainState, fabric: Fabric) -> None:
 def load_checkpoint(path: Path, state: TrainState, fabric: Fabric) -> None:
     """Bring a state to where a checkpoint was written; nothing happens where there is none.
 
-    Raises InputError for a damaged file and for another network's.
+    Raises InputError for a damaged file and for another network's, and in all processes where not all see the same.
     """
-    if not path.is_file():
-        return
+    if path.is_file():
+        _load(path, state, fabric)
+    steps = fabric.all_gather(torch.tensor(state.step, device=fabric.device))
+    assert isinstance(steps, Tensor)
+    if steps.min() != steps.max():
+        raise InputError(f"not all machines find the same run in {path.parent}; give an --out that all of them share")
+
+
+def _load(path: Path, state: TrainState, fabric: Fabric) -> None:
     try:
         content: dict[str, Any] = torch.load(path, map_location=fabric.device, weights_only=True)
     except Exception as error:  # a damaged file raises whatever it leads the reader to

@@ -31,7 +31,7 @@ from m2aenet_core.models.lmdvit import LMDViTConfig
 from m2aenet_core.models.m2aenet import M2AENet, M2AENetConfig
 from m2aenet_core.models.nafnet import NAFNetConfig
 from m2aenet_core.options import recipe_names, recipe_values, to_yaml
-from m2aenet_core.train import TrainConfig, main, parse, train
+from m2aenet_core.train import TrainConfig, is_first_process, main, parse, train
 from m2aenet_core.training.config import check_config
 from m2aenet_core.training.start import new_network
 from m2aenet_core.training.state import TrainState
@@ -473,6 +473,71 @@ def test_two_processes_compute_the_losses_of_one(config: TrainConfig, tmp_path: 
     ours, theirs = load_file(Path(config.out) / "final.safetensors"), load_file(alone)
     for name, value in theirs.items():
         torch.testing.assert_close(ours[name], value, rtol=1e-3, atol=1e-4, msg=name)
+
+
+_APART = """
+import os, sys
+
+from m2aenet_core.train import main
+
+os.makedirs(f"machine{os.environ['RANK']}", exist_ok=True)
+os.chdir(f"machine{os.environ['RANK']}")
+sys.exit(main())
+"""
+
+
+@pytest.mark.slow
+def test_machines_that_do_not_share_the_folder_do_not_go_on_apart(config: TrainConfig, tmp_path: Path) -> None:
+    (tmp_path / "apart.py").write_text(_APART)
+    (tmp_path / "two.yaml").write_text(to_yaml(replace(config, steps=2, out="run")))
+
+    def run(*more: str) -> subprocess.CompletedProcess[str]:
+        words = ["--nproc-per-node", "2", "--master-port", "29419", "apart.py", "--config", "../two.yaml", *more]
+        return subprocess.run(
+            [str(Path(sys.executable).parent / "torchrun"), *words],
+            cwd=tmp_path,
+            env={**os.environ, "OMP_NUM_THREADS": "1"},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
+    assert run().returncode == 0
+    before = (tmp_path / "machine0" / "run" / "last.ckpt").read_bytes()
+    done = run("--steps", "4")
+    assert done.returncode != 0
+    assert "not all machines find the same run in run; give an --out that all of them share" in done.stderr
+    assert (tmp_path / "machine0" / "run" / "last.ckpt").read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("environment", "is_first"),
+    [
+        ({}, True),
+        ({"SLURM_NTASKS": "4", "SLURM_PROCID": "0", "SLURM_LOCALID": "0"}, True),
+        ({"SLURM_NTASKS": "4", "SLURM_PROCID": "3", "SLURM_LOCALID": "1"}, False),
+        # a process that Fabric itself started, in a job of one task
+        ({"SLURM_NTASKS": "1", "SLURM_PROCID": "0", "SLURM_LOCALID": "0", "LOCAL_RANK": "1"}, False),
+        ({"RANK": "1", "LOCAL_RANK": "0"}, False),
+        ({"LOCAL_RANK": "0", "NODE_RANK": "1"}, False),
+    ],
+)
+def test_one_process_speaks_for_all(
+    environment: dict[str, str], is_first: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("RANK", "LOCAL_RANK", "NODE_RANK", "SLURM_NTASKS", "SLURM_PROCID", "SLURM_LOCALID"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    assert is_first_process() == is_first
+
+
+def test_a_picture_that_was_cut_short_by_a_kill_is_passed_over(config: TrainConfig) -> None:
+    pictures = Path(config.out) / "pictures"
+    pictures.mkdir(parents=True)
+    (pictures / ".87686c306cf6.tmp.png").write_bytes(b"half a picture")
+    train(config)
+    assert "Step 2:" in (Path(config.out) / "report.md").read_text("utf-8")
 
 
 # -- where it starts ------------------------------------------------------------------------------------------------
