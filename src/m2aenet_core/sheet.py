@@ -111,14 +111,8 @@ def _check_height(config: SheetConfig, photos: int) -> None:
 
 def _photos(config: SheetConfig) -> list[Path]:
     """The photos below the folder, without what lies where the sheets go."""
-    data, out = Path(config.data).resolve(), Path(config.out).resolve()
-    paths = list_images(config.data)
     # where the photos themselves lie there, `_files` sees to it that they stay
-    if not data.is_relative_to(out):
-        paths = [path for path in paths if not path.resolve().is_relative_to(out)]
-    if not paths:
-        raise InputError(f"{config.data} holds no photos but those in {config.out}; name another folder with --out")
-    return paths
+    return list_images(config.data, without=config.out)
 
 
 def _files(config: SheetConfig, photos: Sequence[Path]) -> list[Path]:

@@ -78,7 +78,7 @@ def test_older_sheets_are_kept_unless_told_and_are_not_photos(config: SheetConfi
     assert older.read_bytes() != before
     for path in (*Path(config.data).glob("*.*"), *Path(config.data).glob("more/*")):
         path.unlink()
-    with pytest.raises(InputError, match="holds no photos but those in"):
+    with pytest.raises(InputError, match="holds no image but those in"):
         draw_sheets(replace(config, overwrite=True))
 
 

@@ -215,13 +215,23 @@ def test_photos_that_are_too_small_are_named(
 
 @pytest.mark.parametrize(
     ("words", "sentence"),
-    [(["--samples", "0"], "give at least 1"), (["--blur.shake_share", "2"], "give a share between 0 and 1")],
+    [
+        (["--samples", "0"], "give at least 1"),
+        (["--seed", "-1"], "seed is -1; give 0 or more"),
+        (["--blur.shake_share", "2"], "give a share between 0 and 1"),
+    ],
 )
 def test_settings_that_cannot_be_are_refused(
     make: Callable[..., int], capsys: pytest.CaptureFixture[str], words: list[str], sentence: str
 ) -> None:
     assert make(*words) in (1, 2)
     assert sentence in capsys.readouterr().err
+
+
+def test_a_set_that_lies_among_its_photos_can_be_completed(make: Callable[..., int], photos: Path) -> None:
+    assert make("--out", str(photos / "set"), "--samples", "1") == 0
+    assert make("--out", str(photos / "set"), "--samples", "2") == 0
+    assert len(list((photos / "set").rglob("*_blur.png"))) == 2
 
 
 def test_without_previews_there_is_no_picture(make: Callable[..., int], tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 import os
 from collections.abc import Iterator, Sequence
 from glob import escape
@@ -47,17 +48,25 @@ def walk_files(folder: Path) -> Iterator[Path]:
         yield from (path for path in paths if path.is_file() or not path.exists())
 
 
-def list_images(folder: str | Path, manifest: str | Path | None = None) -> list[Path]:
+def list_images(
+    folder: str | Path, manifest: str | Path | None = None, *, without: str | Path | None = None
+) -> list[Path]:
     """Give the image files below a folder, sorted by path.
 
     manifest: a CSV file with the columns `file` (relative to the CSV's folder) and `clear_licence`; only files
-    with the value "yes" are given. Hidden files and folders are left out, links to folders are followed. Raises
-    InputError where nothing is left.
+    with the value "yes" are given. without: a folder that results go to; where it lies below the first, what is in it
+    is left out. Hidden files and folders are left out, links to folders are followed. Raises InputError where nothing
+    is left.
     """
     folder = Path(folder)
     if not folder.is_dir():
         raise InputError(f"{folder} is not a folder; give a folder of photos")
     paths = sorted(path for path in walk_files(folder) if path.suffix.lower() in IMAGE_SUFFIXES)
+    results = Path(without).resolve() if without else None
+    if results is not None and results != folder.resolve() and results.is_relative_to(folder.resolve()):
+        found, paths = paths, [path for path in paths if not path.resolve().is_relative_to(results)]
+        if found and not paths:
+            raise InputError(f"{folder} holds no image but those in {without}; choose another folder for what is made")
     if not paths:
         raise InputError(f"{folder} holds no image that can be used; supported are {', '.join(sorted(IMAGE_SUFFIXES))}")
     if manifest is None:
@@ -82,11 +91,15 @@ def evenly_spread(items: Sequence[Item], most: int) -> list[Item]:
 def _cleared_files(manifest: Path) -> set[Path]:
     if not manifest.is_file():
         raise InputError(f"{manifest} does not exist; give a CSV file with the columns file and clear_licence")
-    with manifest.open(newline="") as stream:
-        rows = csv.DictReader(stream)
-        if not {"file", "clear_licence"} <= set(rows.fieldnames or ()):
-            raise InputError(f"{manifest} lacks the columns file and clear_licence")
-        return {(manifest.parent / row["file"]).resolve() for row in rows if row["clear_licence"] == "yes"}
+    try:
+        # spreadsheets put a mark of the encoding before the first column
+        text = manifest.read_text("utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"{manifest} cannot be read as UTF-8 ({error}); save it as a CSV file in UTF-8") from error
+    rows = csv.DictReader(io.StringIO(text, newline=""))
+    if not {"file", "clear_licence"} <= set(rows.fieldnames or ()):
+        raise InputError(f"{manifest} lacks the columns file and clear_licence")
+    return {(manifest.parent / row["file"]).resolve() for row in rows if row["clear_licence"] == "yes" and row["file"]}
 
 
 def read_rgb(path: Path) -> Pixels:
@@ -118,18 +131,23 @@ def read_photos(paths: Sequence[Path]) -> list[Pixels]:
     return [read_rgb(path) for path in paths]
 
 
-def read_cutouts(folder: str | Path, manifest: str | Path | None = None) -> list[Pixels]:
+def read_cutouts(
+    folder: str | Path, manifest: str | Path | None = None, *, without: str | Path | None = None
+) -> list[Pixels]:
     """Give the cut-outs below a folder as (H, W, 4) uint8, cropped to what is opaque.
 
     A cut-out is an RGBA image, or `X/image/NAME` with its `X/alpha/NAME` or `X/mask/NAME`. Raises InputError where
     there is none.
     """
-    return cut_out(folder, find_cutouts(folder, manifest))
+    return cut_out(folder, find_cutouts(folder, manifest, without=without))
 
 
-def find_cutouts(folder: str | Path, manifest: str | Path | None = None) -> list[Cutout]:
+def find_cutouts(
+    folder: str | Path, manifest: str | Path | None = None, *, without: str | Path | None = None
+) -> list[Cutout]:
     """Give the files below a folder that may be cut-outs; which of them have an alpha channel is told by reading."""
-    paths = [path for path in list_images(folder, manifest) if path.parent.name not in {"alpha", "mask"}]
+    found = list_images(folder, manifest, without=without)
+    paths = [path for path in found if path.parent.name not in {"alpha", "mask"}]
     return [Cutout(path, _alpha_partner(path)) for path in paths]
 
 

@@ -63,18 +63,19 @@ class BlurredPhoto(NamedTuple):
     sample: Batch
 
 
-def count_blurred_photos(config: WholePhotosConfig) -> int:
+def count_blurred_photos(config: WholePhotosConfig, *, without: str | Path | None = None) -> int:
     """Give how many `blurred_photos` will come."""
-    return len(list_images(config.data, config.manifest)) * config.samples
+    return len(list_images(config.data, config.manifest, without=without)) * config.samples
 
 
-def blurred_photos(config: WholePhotosConfig) -> Iterator[BlurredPhoto]:
+def blurred_photos(config: WholePhotosConfig, *, without: str | Path | None = None) -> Iterator[BlurredPhoto]:
     """Give made blur on each photo, its objects cut from the other photos or taken from the cut-outs.
 
-    Of more than 64 photos, objects are cut from 64, evenly spread; each photo is read when its turn comes.
+    Of more than 64 photos, objects are cut from 64, evenly spread; each photo is read when its turn comes. without: a
+    folder of results, whose pictures are no photos.
     """
-    paths = list_images(config.data, config.manifest)
-    cutouts = read_cutouts(config.cutouts, config.manifest) if config.cutouts else []
+    paths = list_images(config.data, config.manifest, without=without)
+    cutouts = read_cutouts(config.cutouts, config.manifest, without=without) if config.cutouts else []
     textures = {path: read_rgb(path) for path in evenly_spread(paths, _TEXTURES)}
     for index, path in enumerate(paths):
         photo = textures[path] if path in textures else read_rgb(path)

@@ -108,10 +108,10 @@ def _pairs_on_disk(config: EvaluateConfig) -> Truths:
 
 
 def _made_blur(config: EvaluateConfig) -> Truths:
-    files = list_images(config.data, config.manifest)
+    files = list_images(config.data, config.manifest, without=config.out)
     if config.cutouts:
-        files = files + list_images(config.cutouts, config.manifest)
-    count = count_blurred_photos(config)
+        files = files + list_images(config.cutouts, config.manifest, without=config.out)
+    count = count_blurred_photos(config, without=config.out)
     count = count if config.limit is None else min(count, config.limit)
     path_px, area = ("{:g} to {:g}".format(*limits) for limits in (config.path_px, (100 * a for a in config.area)))
     averaged = ", averaged as encoded frames" if config.encoded else ""
@@ -125,7 +125,7 @@ def _made_blur(config: EvaluateConfig) -> Truths:
 def _numbered(config: EvaluateConfig) -> Iterator[Truth]:
     """Give made blur on each photo; the samples of a photo are counted."""
     root = Path(config.data)
-    for number, (path, photo, sample) in enumerate(blurred_photos(config)):
+    for number, (path, photo, sample) in enumerate(blurred_photos(config, without=config.out)):
         yield Truth(
             name=path.relative_to(root).as_posix(),
             sample=number % config.samples + 1,

@@ -43,9 +43,9 @@ class SampleMaker:
     def __init__(self, config: SynthesizeConfig, device: torch.device) -> None:
         """Read what every sample may need. Raises InputError for folders and photos that cannot be used."""
         self.config, self.device = config, device
-        self.paths = list_images(config.photos, config.manifest)
+        self.paths = list_images(config.photos, config.manifest, without=config.out)
         self.count = len(self.paths) if config.samples is None else config.samples
-        cutouts = read_cutouts(config.cutouts, config.manifest) if config.cutouts else []
+        cutouts = read_cutouts(config.cutouts, config.manifest, without=config.out) if config.cutouts else []
         textures = self.paths if config.crops else evenly_spread(self.paths, _TEXTURES)
         self._source = MadeBlur([self._read(path) for path in textures], cutouts, config.blur)
 
@@ -53,7 +53,7 @@ class SampleMaker:
         """Give what stands for the pictures the set is made from: names and sizes of their files."""
         config = self.config
         photos = {path.relative_to(config.photos).as_posix(): path.stat().st_size for path in self.paths}
-        cutouts = list_images(config.cutouts, config.manifest) if config.cutouts else []
+        cutouts = list_images(config.cutouts, config.manifest, without=config.out) if config.cutouts else []
         return {"photos": photos, "cutouts": {path.name: path.stat().st_size for path in cutouts}}
 
     def place(self, number: int) -> Place:

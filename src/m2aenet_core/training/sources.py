@@ -78,7 +78,7 @@ class _Reader:
         return own
 
     def _cutouts(self, folder: str) -> list[Pixels]:
-        files = find_cutouts(folder, self.config.manifest)
+        files = find_cutouts(folder, self.config.manifest, without=self.config.out)
         problems = check_cutouts(files, self._record(), self.show_progress)
         kept = raise_or_skip(files, problems, self.config.skip_bad)
         cutouts = cut_out(folder, kept.items)
@@ -86,7 +86,7 @@ class _Reader:
         return cutouts
 
     def _made_blur(self, what: str, folder: str, manifest: str | None, cutouts: Sequence[Pixels]) -> MadeBlur:
-        paths = list_images(folder, manifest)
+        paths = list_images(folder, manifest, without=self.config.out)
         problems = check_photos(paths, 0, self._record(), self.show_progress)
         kept = raise_or_skip(paths, problems, self.config.skip_bad)
         self._note(what, folder, f"{len(kept.items)} photos and {len(cutouts)} cut-outs", kept)

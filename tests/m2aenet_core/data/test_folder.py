@@ -59,6 +59,30 @@ def test_a_manifest_lets_through_what_is_cleared(tmp_path: Path, small: np.ndarr
     assert [path.name for path in list_images(tmp_path / "photos", manifest)] == ["one.png", "two.png"]
 
 
+def test_a_manifest_of_a_spreadsheet_is_read(tmp_path: Path, small: np.ndarray) -> None:
+    for name in ("süß.png", "other.png"):
+        Image.fromarray(small).save(tmp_path / name)
+    manifest = tmp_path / "manifest.csv"
+    manifest.write_bytes("clear_licence,file\r\nyes,süß.png\r\nyes\r\n".encode("utf-8-sig"))
+    assert [path.name for path in list_images(tmp_path, manifest)] == ["süß.png"]
+    manifest.write_bytes("file,clear_licence\nsüß.png,yes\n".encode("cp1252"))
+    with pytest.raises(InputError, match=r"manifest\.csv cannot be read as UTF-8 .*; save it as a CSV file in UTF-8"):
+        list_images(tmp_path, manifest)
+
+
+def test_results_that_lie_among_the_photos_are_no_photos(tmp_path: Path, small: np.ndarray) -> None:
+    (tmp_path / "runs" / "mine").mkdir(parents=True)
+    for place in ("one.png", "runs/two.png", "runs/mine/preview.png"):
+        Image.fromarray(small).save(tmp_path / place)
+
+    def found(without: Path) -> list[str]:
+        return [path.name for path in list_images(tmp_path, without=without)]
+
+    assert found(tmp_path / "runs" / "mine") == ["one.png", "two.png"]
+    # photos may lie where results go: then nothing tells them apart
+    assert found(tmp_path) == found(tmp_path.parent) == ["one.png", "preview.png", "two.png"]
+
+
 def test_a_manifest_without_its_columns_is_named(tmp_path: Path, small: np.ndarray) -> None:
     save(tmp_path / "one.png", small)
     manifest = tmp_path / "manifest.csv"
