@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from dataclasses import dataclass
 
 from m2aenet_core.errors import InputError
@@ -31,7 +32,7 @@ class MadeBlurConfig:
     cutout_share: float = 0.3
     """Share of objects that are cut-outs, where there are any; the others are random shapes of photo."""
     same_photo_share: float = 0.0
-    """Share of random shapes that are filled from the photo they move over, so that their colours go together."""
+    """Share of a crop's random shapes that are filled from the photo they move over; over whole photos, none are."""
     occluder_share: float = 0.0
     """Share of samples with a thing that stands still in front of what moves."""
     still_share: float = 0.1
@@ -104,8 +105,14 @@ class MadeBlurConfig:
             value = getattr(self, item.name)
             if item.name.endswith("_share") and not 0 <= value <= 1:
                 raise InputError(f"{item.name} is {value}; give a share between 0 and 1")
-            if isinstance(value, tuple) and not 0 <= value[0] <= value[1]:
+            if isinstance(value, tuple) and not 0 <= value[0] <= value[1] < math.inf:
                 raise InputError(f"{item.name} goes from {value[0]} to {value[1]}; give the smaller number first")
+            if isinstance(value, float) and not 0 <= value < math.inf:
+                raise InputError(f"{item.name} is {value}; give 0 or more")
+        # at either end of the exposure all would have shrunk to nothing
+        for name in ("growth", "shake_zoom"):
+            if getattr(self, name) >= 1:
+                raise InputError(f"{name} is {getattr(self, name)}; give less than 1")
         if self.objects < 1:
             raise InputError(f"objects is {self.objects}; give at least 1 (still_share makes sharp samples)")
         if self.object_px[0] < 2 or self.crop_px < 1:

@@ -1,7 +1,7 @@
 """Random draws of samples of made blur.
 
 Each optional effect draws from a stream of its own: turning one on leaves all other draws of a sample as they were,
-but for the part of the photo, of which a moving camera needs more.
+but for the part of the photo, of which a moving camera needs more, and for the noise of a sample that JPEG is added to.
 """
 
 from __future__ import annotations

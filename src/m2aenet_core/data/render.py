@@ -14,7 +14,8 @@ from m2aenet_core.data.paths import Affine, Paths
 from m2aenet_core.ops.light import to_linear, to_srgb
 from m2aenet_core.ops.transfer import to_device
 
-# an object covers a pixel of the exposure where its mean alpha is above this; below, no eye and no 8-bit file shows it
+# an object covers a pixel of the exposure where its mean alpha is above this; what is below shows where something
+# bright passed over something dark, at the outermost rim: what the photo shows counts as sharp there
 MASK_ALPHA = 0.02
 # motion over a shorter distance than this, in pixels, is not blur
 MIN_PATH_PX = 1.5

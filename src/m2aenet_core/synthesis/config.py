@@ -43,6 +43,8 @@ class SynthesizeConfig:
         """Raise InputError for numbers that cannot be."""
         if self.samples is not None and self.samples < 1:
             raise InputError(f"samples is {self.samples}; give at least 1, or leave it out for one of each photo")
+        if self.seed < 0:
+            raise InputError(f"seed is {self.seed}; give 0 or more")
         if self.longest_px < 0 or self.previews < 0:
             raise InputError("longest_px and previews cannot be negative; 0 turns them off")
 

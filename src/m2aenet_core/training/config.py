@@ -132,6 +132,7 @@ _MAY_CHANGE = frozenset(
 
 # what the loss is the sum of; the first are of the restored image
 _OF_RESTORED = ("l1", "ssim", "fft", "log_error")
+_OF_MOTION = ("reblur", "displacement", "path")
 _TERMS = (*_OF_RESTORED, "mask", "reblur", "total_variation", "displacement", "path")
 # the window of SSIM is eleven pixels wide
 _SMALLEST_CROP_PX = 16
@@ -153,8 +154,10 @@ def check_config(config: TrainConfig) -> None:
         raise InputError(f"a {config.network} cannot learn in parts; give --learn all")
     if min(config.log_every, config.validation_samples) < 1:
         raise InputError("log_every and validation_samples must be at least 1")
-    if config.seed < 0:
-        raise InputError(f"seed is {config.seed}; give 0 or more")
+    if not 0 <= config.seed < 1 << 63:
+        raise InputError(f"seed is {config.seed}; give 0 or more, below 2^63")
+    if config.workers < 0:
+        raise InputError(f"workers is {config.workers}; give 0 or more")
     if not config.learning_rate >= 0:
         raise InputError(f"learning_rate is {config.learning_rate}; give 0 or more")
     if not all(0 <= beta < 1 for beta in config.betas):
@@ -168,6 +171,22 @@ def check_config(config: TrainConfig) -> None:
     if not any(getattr(config.loss, term) for term in _TERMS if _reaches(term, config)):
         terms = ", ".join(f"loss.{term}" for term in _TERMS if _reaches(term, config))
         raise InputError(f"there is nothing to minimise; give a weight to one of {terms}")
+    for part, teaching in _taught(config).items():
+        if not any(getattr(config.loss, term) for term in teaching if _reaches(term, config)):
+            terms = ", ".join(f"loss.{term}" for term in teaching if _reaches(term, config))
+            raise InputError(f"nothing teaches {part}; give a weight to one of {terms}, or another --learn")
+
+
+def _taught(config: TrainConfig) -> dict[str, tuple[str, ...]]:
+    """Give the terms that teach each part of a network that learns in parts."""
+    teaching: dict[str, tuple[str, ...]] = {}
+    if config.learn == "decisions" and config.model.use_mask:
+        teaching["the masks"] = ("mask",)
+    if config.learn in ("decisions", "motion", "motion_and_restoration") and config.model.use_motion:
+        teaching["the motion"] = _OF_MOTION
+    if config.learn == "motion_and_restoration":
+        teaching["the restoration"] = _OF_RESTORED
+    return teaching
 
 
 def reaching_loss(config: TrainConfig) -> LossConfig:
@@ -181,6 +200,8 @@ def _reaches(term: str, config: TrainConfig) -> bool:
         return config.learn not in ("decisions", "motion")
     if config.network == "nafnet" or config.learn == "restoration":
         return False
+    if term in ("displacement", "path") and config.data is None:
+        return False  # pairs do not know how anything moved
     if config.network == "lmdvit":
         return term == "mask"
     return term != "mask" or config.learn in ("all", "decisions")
@@ -194,7 +215,11 @@ def check_resumable(folder: Path, config: TrainConfig) -> None:
     path = folder / "config.yaml"
     if not path.is_file():
         return
-    before, now = _relevant(yaml.safe_load(path.read_text("utf-8"))), _relevant(yaml.safe_load(to_yaml(config)))
+    try:
+        before = _relevant(yaml.safe_load(path.read_text("utf-8")))
+    except (OSError, ValueError, LookupError, AttributeError, TypeError, yaml.YAMLError) as error:
+        raise InputError(f"{path} cannot be read as a run's settings; remove it, or choose another --out") from error
+    now = _relevant(yaml.safe_load(to_yaml(config)))
     changes = [f"{name} was {before[name]}, is {now[name]}" for name in now if before.get(name, now[name]) != now[name]]
     if changes:
         raise InputError(

@@ -64,7 +64,10 @@ def with_first_weights(config: TrainConfig) -> Network:
     start = _as_wide_as(network, _read(config.init_from, config.network), config.seed)
     if isinstance(network, M2AENet) and isinstance(start, NAFNet):
         _check_same(config.init_from, start.config, network.config, only_shared=True)
-        return M2AENet.from_nafnet(start, network.config).train()
+        begun = M2AENet.from_nafnet(start, network.config)
+        shared = {name: value for name, value in begun.state_dict().items() if not name.startswith(_NEW_PARTS)}
+        begun.load_state_dict(_with_new_parts(begun, begun, shared))
+        return begun.train()
     if isinstance(network, NAFNet) and isinstance(start, M2AENet):
         _check_same(config.init_from, start.config, network.config, only_shared=True)
         return start.to_nafnet().train()

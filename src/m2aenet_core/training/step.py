@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 import torch
 from lightning_fabric import Fabric
 from torch import Tensor
@@ -17,7 +18,7 @@ from m2aenet_core.training.config import TrainConfig, reaching_loss
 from m2aenet_core.training.state import TrainState
 
 # a sample's number fills the low bits of its seed, the run's seed the high ones
-_SAMPLE_BITS = 40
+_SAMPLE_BITS, _RUN_BITS = 40, 23
 _NO_ERROR = 1e-8
 
 
@@ -88,7 +89,14 @@ def _seeds(fabric: Fabric, config: TrainConfig, step: int, count: int) -> Tensor
     """Give a seed for each sample of this process: they follow from its number in the run alone."""
     first = (step * fabric.world_size + fabric.global_rank) * count
     numbers = torch.arange(first, first + count, device=fabric.device)
-    return numbers + (config.seed << _SAMPLE_BITS)
+    return numbers + (_high_bits(config.seed) << _SAMPLE_BITS)
+
+
+def _high_bits(seed: int) -> int:
+    """Give the run's part of its samples' seeds: a seed that has room there is itself, a larger one is mixed."""
+    if seed < 1 << _RUN_BITS:
+        return seed
+    return int(np.random.SeedSequence(seed).generate_state(1)[0]) >> (32 - _RUN_BITS)
 
 
 @torch.no_grad()

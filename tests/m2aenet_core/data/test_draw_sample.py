@@ -142,6 +142,11 @@ def test_what_is_out_of_focus_varies() -> None:
         ({"path_px": (9.0, 3.0)}, "path_px goes from 9.0 to 3.0; give the smaller number first"),
         ({"objects": 0}, "objects is 0; give at least 1"),
         ({"jpeg_quality": (90, 120)}, "jpeg_quality"),
+        ({"noise": -0.1}, "noise is -0.1; give 0 or more"),
+        ({"noise": math.nan}, "noise is nan; give 0 or more"),
+        ({"path_px": (3.0, math.inf)}, "path_px goes from 3.0 to inf"),
+        ({"growth": 1.0}, "growth is 1.0; give less than 1"),
+        ({"shake_zoom": 2.0}, "shake_zoom is 2.0; give less than 1"),
     ],
 )
 def test_a_config_that_cannot_be_is_refused(change: dict[str, object], sentence: str) -> None:

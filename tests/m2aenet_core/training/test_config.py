@@ -23,6 +23,8 @@ from m2aenet_core.training.config import TrainConfig, check_config, check_resuma
         ({"accumulate": 0}, "accumulate is 0"),
         ({"log_every": 0}, "log_every"),
         ({"seed": -1}, "seed is -1; give 0 or more"),
+        ({"seed": 1 << 63}, "give 0 or more, below 2"),
+        ({"workers": -1}, "workers is -1; give 0 or more"),
         ({"learning_rate": -1.0}, "learning_rate is -1.0; give 0 or more"),
         ({"learning_rate": math.nan}, "learning_rate is nan; give 0 or more"),
         ({"betas": (1.5, 0.9)}, r"betas are \(1.5, 0.9\); give two numbers"),
@@ -31,6 +33,16 @@ from m2aenet_core.training.config import TrainConfig, check_config, check_resuma
         ({"loss": {"instants": 2}}, "loss.instants is 2; give at least 3"),
         ({"network": "nafnet", "loss": {"l1": 0, "ssim": 0, "fft": 0}}, "there is nothing to minimise; give a weight"),
         ({"learn": "motion", "loss": {"reblur": 0, "total_variation": 0}}, "of loss.reblur, loss.total_variation"),
+        ({"learn": "decisions", "loss": {"mask": 0}}, "nothing teaches the masks; give a weight to one of loss.mask"),
+        ({"learn": "decisions", "loss": {"reblur": 0}}, "nothing teaches the motion; give a weight to one of loss.re"),
+        (
+            {"learn": "motion", "data": None, "pairs": ("a",), "loss": {"reblur": 0, "total_variation": 0, "path": 1}},
+            "there is nothing to minimise; give a weight to one of loss.reblur, loss.total_variation$",
+        ),
+        (
+            {"learn": "motion_and_restoration", "loss": {"l1": 0, "ssim": 0, "fft": 0, "path": 1}},
+            "nothing teaches the restoration; give a weight to one of loss.l1",
+        ),
     ],
 )
 def test_what_cannot_be_trained_with_gets_a_sentence(
@@ -100,6 +112,13 @@ def test_settings_that_an_older_version_did_not_have_count_as_equal(begun: Train
     del values["betas"]
     path.write_text(yaml.safe_dump({**values, "long_gone": 3}))
     check_resumable(Path(begun.out), replace(begun, betas=(0.9, 0.99)))
+
+
+@pytest.mark.parametrize("content", ["", "- a\n", "{broken", "network: unheard_of\n", "just words\n"])
+def test_settings_that_are_none_get_a_sentence(begun: TrainConfig, content: str) -> None:
+    (Path(begun.out) / "config.yaml").write_text(content)
+    with pytest.raises(InputError, match=r"config\.yaml cannot be read as a run's settings; remove it, or choose"):
+        check_resumable(Path(begun.out), begun)
 
 
 def test_a_folder_without_a_run_is_free(config: TrainConfig, tmp_path: Path) -> None:

@@ -94,6 +94,14 @@ def test_an_m2aenet_begins_as_the_nafnet_it_is_given(
     with torch.no_grad():
         # threshold 0: every pixel is kept
         torch.testing.assert_close(network.eval()(image, threshold=0.0).restored, nafnet(image), rtol=1e-4, atol=1e-4)
+    # an encoder of the motion alone begins as the stage that it repeats
+    apart = replace(config.model, motion_surroundings=1, motion_encoder=2)
+    begun = first_network(replace(config, init_from=str(path), model=apart)).state_dict()
+    assert any(name.startswith("motion_encoders.3.down.") for name in begun)
+    for name, tensor in begun.items():
+        for own, shared in (("motion_encoders.3.stage.", "encoders.2."), ("motion_encoders.3.down.", "downs.2.")):
+            if name.startswith(own) and name.replace(own, shared) in begun:
+                torch.testing.assert_close(tensor, begun[name.replace(own, shared)])
 
 
 def test_a_nafnet_begins_as_the_backbone_of_an_m2aenet(

@@ -114,6 +114,9 @@ def test_the_draws_of_a_step_follow_from_seed_and_step(config: TrainConfig) -> N
     torch.manual_seed(1)
     assert losses() == losses()
     assert losses()[-1] != losses(seed=1)[-1]
+    # a date is no seed of few bits
+    assert losses(seed=20_240_713) == losses(seed=20_240_713)
+    assert losses(seed=20_240_713)[-1] != losses(seed=20_240_714)[-1]
 
 
 def test_gradients_are_clipped_to_the_norm(config: TrainConfig) -> None:
