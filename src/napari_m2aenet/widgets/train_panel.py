@@ -112,8 +112,8 @@ class TrainPanel(Panel):
         if is_over and not self.order.more.text().strip():
             raise InputError("This run is finished; give more steps than it has taken, or choose another folder.")
 
-    def stop(self) -> None:
-        """Ask the run to stop after its step; the second time, at once."""
+    def stop_run(self) -> None:
+        """Ask the run to stop after its step; the second time, at once. The key for Cancel leaves it alone."""
         if self.run is not None and self.run.process is not None:
             self.run.process.stop()
         self._show_state()
@@ -296,7 +296,7 @@ class TrainPanel(Panel):
 
     def _connect(self) -> None:
         self.start_button.clicked.connect(lambda _checked: self.start())
-        self.stop_button.clicked.connect(lambda _checked: self.stop())
+        self.stop_button.clicked.connect(lambda _checked: self.stop_run())
         self.use_button.clicked.connect(lambda _checked: self.use_weights())
         self.preview_button.clicked.connect(lambda _checked: self.preview())
         self.order.folder_chosen.connect(self.attach)
