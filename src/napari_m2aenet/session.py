@@ -151,9 +151,7 @@ class Session:
         """
         if self.analyzed is None:
             return
-        size = self.analyzed.levels.levels.shape
-        if mask.shape != size:
-            raise InputError(f"The mask is {_size(mask.shape)} but the photo is {_size(size)}; choose one of its size.")
+        self._require_size("mask", mask)
         if layer is None:
             self.masks.take_painted(self._with_unselected(mask))
         else:
@@ -161,10 +159,25 @@ class Session:
         self._want_choice()
 
     def request_selection(self, selection: NDArray[np.bool_] | None) -> None:
-        """Restore inside a selection (H, W) only; everywhere for None, or for one without a pixel."""
-        if self.analyzed is not None:
-            self.masks.take_selection(selection)
-            self._want_choice()
+        """Restore inside a selection (H, W) only; everywhere for None, or for one without a pixel.
+
+        Raises:
+            InputError: the selection has another size than the photo.
+        """
+        if self.analyzed is None:
+            return
+        if selection is not None:
+            self._require_size("selection", selection)
+        self.masks.take_selection(selection)
+        self._want_choice()
+
+    def _require_size(self, what: str, mask: NDArray[np.bool_]) -> None:
+        assert self.analyzed is not None
+        size = self.analyzed.levels.levels.shape
+        if mask.shape != size:
+            raise InputError(
+                f"The {what} is {_size(mask.shape)} but the photo is {_size(size)}; choose one of its size."
+            )
 
     def undo(self) -> bool:
         """Go back to how the mask was made before; False where nothing was."""

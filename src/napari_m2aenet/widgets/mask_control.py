@@ -39,7 +39,7 @@ class MaskControl(QObject):
         super().__init__(parent)
         self._viewer, self._session, self._slider = viewer, session, slider
         self.layer = MaskLayer(layers, self.undo, self.redo, self)
-        self.selection = SelectionLayer(viewer, self)
+        self.selection = SelectionLayer(viewer, self.undo, self.redo, self)
         self._levels: tuple[BlurLevels, PackedMask | None, BlurLevels] | None = None
         self._followed: Any = None
         self._reread = QSignalDebouncer(parent=self)
@@ -64,6 +64,11 @@ class MaskControl(QObject):
         analyzed = self._session.analyzed
         if analyzed is None:
             return
+        if self.selection.layer is not None and not analyzed.source.is_same_picture(self.selection.source):
+            # it was drawn on another photo, or on another frame; this one may have had a selection before
+            self.selection.remove()
+            self._show_selection()
+            self.hand_changed.emit()
         is_moving = self._slider.value != self._session.choice.threshold
         if is_moving and self.preview(self._slider.value):
             return

@@ -1,6 +1,6 @@
 """The selection: a layer that a person draws a rectangle or a freehand outline on, to restore inside it alone."""
 
-from collections.abc import Hashable, Iterator
+from collections.abc import Callable, Hashable, Iterator
 from enum import StrEnum
 from typing import Any
 
@@ -14,6 +14,7 @@ from superqt.utils import QSignalDebouncer, QSignalThrottler
 from napari_m2aenet.settings import PREVIEW_MS
 from napari_m2aenet.source import Source
 from napari_m2aenet.widgets.layers import TAG, is_result, put_in_place
+from napari_m2aenet.widgets.mask_layer import REDO_KEY, UNDO_KEY
 
 ROLE = "selection"
 COLOUR = "#ffd400"
@@ -30,15 +31,18 @@ class SelectionTool(StrEnum):
 class SelectionLayer(QObject):
     """`changed(selection)` with (H, W) bool, when a person has drawn another selection.
 
+    undo, redo: what the keys do while this layer is selected.
+
     It is a layer of labels rather than of shapes: napari crashes when a layer of shapes is removed, and a person can
     remove any layer. So napari's own brush, fill and polygon work on it too.
     """
 
     changed = Signal(object)
 
-    def __init__(self, viewer: Viewer, parent: QObject) -> None:
+    def __init__(self, viewer: Viewer, undo: Callable[[], None], redo: Callable[[], None], parent: QObject) -> None:
         super().__init__(parent)
         self._viewer = viewer
+        self._keys = {UNDO_KEY: lambda _layer: undo(), REDO_KEY: lambda _layer: redo()}
         self._layer: Any = None
         self._shape = (0, 0)
         self._shown: np.ndarray | None = None
@@ -57,6 +61,11 @@ class SelectionLayer(QObject):
     def layer(self) -> Any:
         """The layer, or None where there is none in the viewer."""
         return self._layer if self._layer is not None and self._layer in self._viewer.layers else None
+
+    @property
+    def source(self) -> Source | None:
+        """The photo that it is drawn on, or None."""
+        return self._source
 
     @property
     def tool(self) -> SelectionTool | None:
@@ -135,6 +144,9 @@ class SelectionLayer(QObject):
         layer.mouse_drag_callbacks.append(self._on_drag)
         for event in (layer.events.paint, layer.events.set_data):
             event.connect(self._on_changed)
+        for key, do in self._keys.items():
+            # napari's own undo knows strokes alone, and the tool leaves this layer selected
+            layer.bind_key(key, do, overwrite=True)
         chosen = self._viewer.layers.selection.active
         self._viewer.layers.append(layer)
         if chosen is not None:
