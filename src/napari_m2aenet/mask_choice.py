@@ -65,11 +65,6 @@ class MaskChoice:
         """Whether the threshold alone makes the mask, as on the command line."""
         return self.source is MaskSource.THRESHOLD and self.selection is None
 
-    def fits(self, shape: tuple[int, int]) -> bool:
-        """Say whether every mask of it has this size."""
-        masks = (self.given, self.painted, self.selection)
-        return all(mask is None or mask.shape == shape for mask in masks)
-
     def makes_same_mask(self, other: MaskChoice) -> bool:
         """Say whether both give the same mask on one photo."""
         if (self.source is MaskSource.THRESHOLD) != (other.source is MaskSource.THRESHOLD):

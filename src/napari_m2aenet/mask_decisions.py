@@ -20,6 +20,7 @@ class _Kept:
     """What is known of the masks of one photo."""
 
     choice: MaskChoice
+    shape: tuple[int, int] = (0, 0)
     history: History[MaskChoice] = field(default_factory=lambda: History(packed_bytes))
 
 
@@ -58,7 +59,8 @@ class MaskDecisions:
             self._others[self._picture] = self._present
         self._picture = _picture(source)
         kept = self._others.pop(self._picture, None)
-        self._present = kept if kept is not None and kept.choice.fits(shape) else _Kept(MaskChoice())
+        # earlier masks of another size could not be gone back to
+        self._present = kept if kept is not None and kept.shape == shape else _Kept(MaskChoice(), shape)
         self._present.choice = replace(self.choice, threshold=threshold)
 
     def forget(self, key: Hashable) -> None:

@@ -15,6 +15,7 @@ from qtpy.QtGui import QMouseEvent
 from qtpy.QtWidgets import QApplication
 
 from m2aenet_core import Analysis, Deblurrer, DeblurResult, M2AENet
+from m2aenet_core.errors import InputError
 from napari_m2aenet.layer_data import Role
 from napari_m2aenet.mask_choice import MaskSource
 from napari_m2aenet.models import OpenDeblurrer
@@ -451,6 +452,80 @@ def test_only_what_was_dragged_around_is_restored(
     settle(widget, qtbot)
     np.testing.assert_array_equal(mask_shown(widget), mask)
     assert panel.inside.isChecked()
+
+
+def test_a_selection_stays_with_its_photo(viewer: Any, open_tiny: OpenDeblurrer, photo: np.ndarray, qtbot: Any) -> None:
+    widget = restored_in(viewer, open_tiny, photo, qtbot, threshold=0.0)
+    panel, street = tab(widget), viewer.layers["street"]
+    qtbot.mouseClick(panel.rectangle_button, LEFT)
+    drag(viewer, [(20, 30), (60, 90)])
+    qtbot.waitUntil(lambda: widget.session.restorations_done == 2, timeout=RUN_MS)
+    settle(widget, qtbot)
+    limited = widget.session.restored.result.mask
+    other = viewer.add_image(photo[:64, :80].copy(), name="other", rgb=True)
+    run_on(other, widget, qtbot)
+    assert not panel.inside.isChecked()
+    assert "selection: street" not in viewer.layers
+    assert widget.session.restored.result.mask.all()
+    qtbot.mouseClick(panel.rectangle_button, LEFT)
+    assert viewer.layers["selection: other"].data.shape == (64, 80)
+    with pytest.raises(InputError, match="The selection is 96 × 128 but the photo is 64 × 80"):
+        widget.session.request_selection(limited)
+    run_on(street, widget, qtbot)
+    assert panel.inside.isChecked()
+    np.testing.assert_array_equal(widget.session.restored.result.mask, limited)
+    assert viewer.layers["selection: street"].data.astype(bool).sum() >= limited.sum()
+    assert "selection: other" not in viewer.layers
+
+
+def test_the_undo_key_works_over_a_selection(
+    viewer: Any, open_tiny: OpenDeblurrer, photo: np.ndarray, qtbot: Any
+) -> None:
+    widget = restored_in(viewer, open_tiny, photo, qtbot, threshold=0.0)
+    qtbot.mouseClick(tab(widget).rectangle_button, LEFT)
+    drag(viewer, [(20, 30), (60, 90)])
+    qtbot.waitUntil(lambda: widget.session.restorations_done == 2, timeout=RUN_MS)
+    settle(widget, qtbot)
+    assert viewer.layers.selection.active.name == "selection: street"
+    qtbot.keyClick(viewer.window._qt_viewer.canvas.native, Qt.Key.Key_Z, Qt.KeyboardModifier.ControlModifier)
+    settle(widget, qtbot)
+    assert widget.session.restored.result.mask.all()
+
+
+def test_the_list_of_layers_shows_the_one_whose_mask_is_used_after_undo(
+    viewer: Any, open_tiny: OpenDeblurrer, photo: np.ndarray, qtbot: Any
+) -> None:
+    widget = restored_in(viewer, open_tiny, photo, qtbot)
+    panel, masks = tab(widget), np.zeros((2, *photo.shape[:2]), np.uint8)
+    masks[0, :20], masks[1, 40:] = 1, 1
+    first, second = (viewer.add_labels(mask, name=f"mask {number}") for number, mask in enumerate(masks))
+    panel.layer.refresh()
+    for layer in (first, second):
+        panel.layer.choose(layer)
+        settle(widget, qtbot)
+    qtbot.mouseClick(panel.undo_button, LEFT)
+    settle(widget, qtbot)
+    assert panel.layer.layer is first
+    np.testing.assert_array_equal(mask_shown(widget), masks[0] > 0)
+    panel.layer.choose(second)
+    settle(widget, qtbot)
+    np.testing.assert_array_equal(mask_shown(widget), masks[1] > 0)
+
+
+def test_masks_of_a_photo_that_has_another_size_now_are_forgotten(
+    viewer: Any, open_tiny: OpenDeblurrer, photo: np.ndarray, qtbot: Any
+) -> None:
+    widget = restored_in(viewer, open_tiny, photo, qtbot)
+    widget.session.request_mask(np.ones(photo.shape[:2], bool))
+    widget._go_on()
+    settle(widget, qtbot)
+    widget.threshold.number.setValue(0.4)
+    qtbot.waitUntil(lambda: widget.session.restored.result.threshold == 0.4, timeout=RUN_MS)
+    settle(widget, qtbot)
+    street = viewer.layers["street"]
+    street.data = photo[:64, :80].copy()
+    run_on(street, widget, qtbot)
+    assert not tab(widget).undo_button.isEnabled()
 
 
 def test_a_selection_that_a_person_deletes_limits_nothing_until_undo(

@@ -102,10 +102,10 @@ class BlurPanel(Panel):
         self.histogram.show_levels(self._mask.levels(session.analyzed.levels) if session.analyzed else None)
         self.histogram.show_cut(self.window_of_run.threshold.value)
         self.source.setCurrentIndex(self.source.findData(choice.source))
-        if choice.source is not MaskSource.LAYER:
-            self.layer.blockSignals(True)
-            self.layer.choose(None)
-            self.layer.blockSignals(False)
+        key = choice.layer_key if choice.source is MaskSource.LAYER else None
+        self.layer.blockSignals(True)
+        self.layer.setCurrentIndex(0 if key is None else max(0, self.layer.findData(key)))
+        self.layer.blockSignals(False)
         self.layer.setEnabled(is_known)
         self.undo_button.setEnabled(is_known and session.masks.can_undo)
         self.redo_button.setEnabled(is_known and session.masks.can_redo)
