@@ -313,6 +313,31 @@ def test_a_layer_that_is_added_meanwhile_makes_no_third_half(
     assert len(set(halves.values())) == 2
 
 
+def test_side_by_side_tells_the_halves_as_they_are_whatever_the_order_of_the_layers(
+    viewer: Any, open_tiny: OpenDeblurrer, photo: np.ndarray, qtbot: Any
+) -> None:
+    widget = restored_in(viewer, open_tiny, photo, qtbot)
+    panel, grid = tab(widget), grid_of(viewer)
+    qtbot.mouseClick(panel.grid_button, LEFT)
+
+    def assert_told() -> None:
+        names = [x.name for x in viewer.layers]
+        left, right = (grid.position(names.index(name), viewer.layers) for name in ("street", "restored: street"))
+        assert {left, right} == {(0, 0), (0, 1)}
+        expected = "Left: photo, right: restored." if left == (0, 0) else "Left: restored, right: photo."
+        assert panel.hint.text() == expected
+
+    for number in range(5):
+        assert_told()
+        viewer.add_image(photo[..., 0], name=str(number))
+        viewer.layers.move(len(viewer.layers) - 1, 0)
+    # the restored photo below the photo
+    viewer.layers.move(viewer.layers.index("restored: street"), 0)
+    assert_told()
+    viewer.layers.move(viewer.layers.index("street"), len(viewer.layers))
+    assert_told()
+
+
 # -- difference and figures -----------------------------------------------------------------------------------------
 
 

@@ -306,6 +306,7 @@ class ComparePanel(Panel):
         self.line.currentIndexChanged.connect(self._on_line)
         self.slider.valueChanged.connect(self.wipe.move)
         self.wipe.moved.connect(self.slider.setValue)
+        self.side_by_side.arranged.connect(self._offer)
         self.side_by_side.ended.connect(lambda: self.grid_button.setChecked(False))
         self.difference_button.toggled.connect(lambda _on: self._show_difference())
         self.kind.currentIndexChanged.connect(lambda _index: self._show_difference())

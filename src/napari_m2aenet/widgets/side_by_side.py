@@ -12,19 +12,23 @@ from napari_m2aenet.widgets.layers import ResultLayers
 from napari_m2aenet.widgets.napari_versions import camera_of, grid_of
 
 
-def stride_between(photo: int, count: int) -> int:
-    """Return napari's stride that makes two groups of `count` layers, the first ending with the layer `photo`.
+def stride_between(last: int, count: int) -> int:
+    """Return napari's stride that makes two groups of `count` layers, the first ending with the layer `last`.
 
     A positive stride counts from the lowest layer, a negative one from the topmost. Only one of the two makes two
     groups: the one whose first group is not the smaller.
     """
-    below, above = photo + 1, count - photo - 1
+    below, above = last + 1, count - last - 1
     return below if below >= above else -above
 
 
 class SideBySide(QObject):
-    """Turns the grid on and gives back what a person had. `ended()` when napari's own button turned it off."""
+    """Turns the grid on and gives back what a person had.
 
+    `arranged()` when the layers were shared out among the halves; `ended()` when napari's own button turned it off.
+    """
+
+    arranged = Signal()
     ended = Signal()
 
     def __init__(self, viewer: Viewer, results: ResultLayers, parent: QObject) -> None:
@@ -43,7 +47,10 @@ class SideBySide(QObject):
     @property
     def is_photo_left(self) -> bool:
         """Whether the photo is in the left half; the order of the layers decides it."""
-        return bool(grid_of(self._viewer).stride > 0)
+        is_lower_left = grid_of(self._viewer).stride > 0
+        layers, both = self._viewer.layers, self._both()
+        is_photo_lower = bool(both) and both[0].unique_id == self._key and layers.index(both[0]) == self._lower()
+        return bool(is_lower_left == is_photo_lower)
 
     def start(self, key: Hashable) -> None:
         """Show the photo with this key beside its restored photo."""
@@ -98,14 +105,19 @@ class SideBySide(QObject):
         photo = next((layer for layer in self._viewer.layers if layer.unique_id == self._key), None)
         return [layer for layer in (photo, self._results.find(Role.RESTORED, self._key)) if layer is not None]
 
+    def _lower(self) -> int | None:
+        """Where the lower one of both is among the layers: with it ends one half, so that the other is in another."""
+        return min((self._viewer.layers.index(layer) for layer in self._both()), default=None)
+
     def _arrange(self, event: object = None) -> None:
-        index = next((i for i, layer in enumerate(self._viewer.layers) if layer.unique_id == self._key), None)
+        index = self._lower()
         if self._before is None or index is None:
             return
         grid = grid_of(self._viewer)
         grid.stride = stride_between(index, len(self._viewer.layers))
         grid.shape = (1, 2)
         grid.enabled = True
+        self.arranged.emit()
 
     def _on_enabled(self, event: object = None) -> None:
         if self._before is not None and not grid_of(self._viewer).enabled:
