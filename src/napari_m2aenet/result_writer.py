@@ -114,10 +114,11 @@ def _photo_without_file(layers: list[FullLayerData], record: dict[str, Any]) -> 
     try:
         find_photo(record)
     except InputError:
-        frame = tuple(record["layer"]["frame"])
+        frame, shape = tuple(record["layer"]["frame"]), tuple(record["image"]["shape"])
         for data, keywords, kind in layers:
-            if kind == "image" and keywords["name"] == record["layer"]["name"]:
-                finest = data[0] if keywords.get("multiscale") else data
+            # by its pixels: it may be called otherwise now
+            finest = data[0] if keywords.get("multiscale") else data
+            if kind == "image" and tuple(finest.shape[len(frame) :]) == shape:
                 pixels = np.array(finest[frame] if frame else finest)
                 if pixels_sha256(pixels) == record["image"]["pixels_sha256"]:
                     return _Part("_photo", pixels, keywords, kind)

@@ -235,6 +235,34 @@ def test_a_frame_and_batches_of_one_stack_are_saved_each_by_itself(
         assert ("frames" in json.loads((tmp_path / f"{number}.json").read_text("utf-8"))) == ("frames" in layer.name)
 
 
+def test_what_is_saved_is_the_result_of_the_selected_photo_else_of_the_last_run(
+    viewer: Any, weights: str, photo: np.ndarray, qtbot: Any, tmp_path: Path
+) -> None:
+    """Two photos, the lower one run last, a film on top, and a photo that was renamed since."""
+    low = viewer.add_image(photo, rgb=True, name="low")
+    high = viewer.add_image(photo[::-1].copy(), rgb=True, name="high")
+    widget, panel = dock(viewer, weights)
+    for layer in (high, low):
+        widget.photo.choose(layer)
+        run(widget, qtbot)
+    motion = next(other for other in widget.panels if other.title == "Motion")
+    qtbot.mouseClick(motion.film.make_button, LEFT)
+    qtbot.waitUntil(lambda: "film: low" in viewer.layers, timeout=RUN_MS)
+    low.name = "renamed"
+
+    def saved_photo() -> np.ndarray:
+        path = tmp_path / f"{len(list(tmp_path.glob('*.json')))}.json"
+        panel.save_to(str(path))
+        assert panel.status.text().startswith(f"Saved: {path.name}"), panel.status.text()
+        return read_image(path.with_name(f"{path.stem}_photo.png")).pixels
+
+    for chosen, expected in ((None, low), (low, low), (viewer.layers["film: low"], low), (high, high)):
+        viewer.layers.selection.active = chosen
+        np.testing.assert_array_equal(saved_photo(), expected.data)
+    panel.save_to(str(tmp_path / "result.png"))
+    assert "give one that ends with .json" in panel.status.text()
+
+
 def test_what_is_copied_names_the_photo_as_it_is_called_now(
     viewer: Any, weights: str, photo: np.ndarray, qtbot: Any
 ) -> None:

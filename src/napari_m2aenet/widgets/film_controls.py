@@ -3,9 +3,10 @@
 from pathlib import Path
 
 from qtpy.QtCore import Signal
-from qtpy.QtWidgets import QFileDialog, QHBoxLayout, QLabel, QPushButton, QSpinBox, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QHBoxLayout, QLabel, QPushButton, QSpinBox, QVBoxLayout, QWidget
 
 from napari_m2aenet.motion_session import FILM_INSTANTS
+from napari_m2aenet.widgets.save_name import ask_for_name
 from napari_m2aenet.widgets.work_button import WorkButton
 
 _FILTERS = {"GIF, to look at (*.gif)": ".gif", "MP4, to look at (*.mp4)": ".mp4", "TIFF, every value (*.tif)": ".tif"}
@@ -51,7 +52,6 @@ class FilmControls(QWidget):
 
     def _ask_for_file(self) -> None:
         proposed = str(Path.home() / f"{self.photo_name or 'exposure'}_film.gif")
-        path, chosen = QFileDialog.getSaveFileName(self, "Save film", proposed, ";;".join(_FILTERS))
+        path = ask_for_name(self, "Save film", proposed, _FILTERS)
         if path:
-            suffix = "" if Path(path).suffix else _FILTERS.get(chosen, ".gif")
-            self.save_requested.emit(path + suffix)
+            self.save_requested.emit(path)

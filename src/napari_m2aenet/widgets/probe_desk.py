@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from napari.viewer import Viewer
 from qtpy.QtCore import QObject
-from qtpy.QtWidgets import QFileDialog, QWidget
+from qtpy.QtWidgets import QWidget
 
 from m2aenet_core.atomic import write_atomic
 from napari_m2aenet.motion_layer_data import MotionRole
@@ -18,6 +18,7 @@ from napari_m2aenet.widgets.motion_layers import MotionLayers
 from napari_m2aenet.widgets.notify import notify
 from napari_m2aenet.widgets.pointer import Pointer
 from napari_m2aenet.widgets.probe_controls import ProbeControls
+from napari_m2aenet.widgets.save_name import ask_for_name
 
 if TYPE_CHECKING:
     from napari_m2aenet.jobs import Analyzed
@@ -113,6 +114,6 @@ class ProbeDesk(QObject):
 
     def _ask_for_file(self) -> None:
         proposed = str(Path.home() / "probes.csv")
-        path, _ = QFileDialog.getSaveFileName(self.controls, "Export probes", proposed, "Table (*.csv)")
+        path = ask_for_name(self.controls, "Export probes", proposed, {"Table (*.csv)": ".csv"})
         if path:
-            self.export(path if Path(path).suffix else f"{path}.csv")
+            self.export(path)

@@ -32,6 +32,7 @@ from napari_m2aenet.source import Source, source_of_layer
 from napari_m2aenet.widgets.layers import TAG, is_result
 from napari_m2aenet.widgets.notify import notify
 from napari_m2aenet.widgets.panel import Panel, read_only_text, sentence_label
+from napari_m2aenet.widgets.save_name import ask_for_name
 from napari_m2aenet.widgets.worker import JobRunner
 
 if TYPE_CHECKING:
@@ -82,25 +83,37 @@ class RecordPanel(Panel):
 
     def save(self) -> None:
         """Ask for a name, and save the layers of the result."""
-        path, _ = QFileDialog.getSaveFileName(self, "Save result", str(Path.home() / "result.json"), RECORD_FILTER)
+        proposed = str(Path.home() / "result.json")
+        path = ask_for_name(self, "Save result", proposed, {RECORD_FILTER: ".json"})
         if path:
             self.save_to(path)
 
     def save_to(self, path: str) -> None:
         """Save the layers of the result through napari, so that it is the same as File > Save."""
-        viewer = self.window_of_run.viewer
-        results = [layer for layer in viewer.layers if is_result(layer) and RECORD_KEY in layer.metadata]
-        chosen = viewer.layers.selection.active
-        result = chosen if chosen in results else next(reversed(results), None)
         try:
+            result = self._to_save()
             if result is None:
                 raise InputError("There is no result yet; run a photo first.")
             written = save_layers(path, self._with_companions(result), plugin=PLUGIN)
+            if not written:
+                raise InputError(f"{path} is no name for a record; give one that ends with .json.")
         except Exception as error:
             # of what cannot be saved, the cause is the sentence for a person
             self._fail(error.__cause__ if isinstance(error.__cause__, InputError) else error)
         else:
             self.status.setText(f"Saved: {', '.join(Path(name).name for name in written)}.")
+
+    def _to_save(self) -> Any:
+        """The restored layer of the photo that is selected, or that one of its results is; else of the last run."""
+        layers, last = self.window_of_run.viewer.layers, self.window_of_run.session.restored
+        results = [layer for layer in layers if is_result(layer) and RECORD_KEY in layer.metadata]
+        chosen = layers.selection.active
+        if chosen in results and chosen.metadata[TAG]["role"] in {*StackRole}:
+            return chosen
+        keys = [] if chosen is None else [chosen.metadata[TAG]["source"] if is_result(chosen) else chosen.unique_id]
+        keys += [] if last is None else [last.analyzed.source.key]
+        found = (self.window_of_run.layers.find(Role.RESTORED, key) for key in keys)
+        return next((layer for layer in found if layer is not None), next(reversed(results), None))
 
     def open_record(self) -> None:
         """Ask for a record, and repeat its run."""
