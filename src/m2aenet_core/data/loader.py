@@ -11,6 +11,9 @@ from torch.utils.data import DataLoader, Dataset
 from m2aenet_core.data.sample import Batch, Source
 from m2aenet_core.errors import InputError
 
+DEATH_OF_WORKER = "DataLoader worker"
+"""What torch's errors about worker processes that were killed begin with; they have no type of their own."""
+
 
 class _NumberedBatches(Dataset[Batch | InputError]):
     """Batch number i of a rank holds `size` samples, next to those of the other ranks."""
@@ -47,7 +50,8 @@ def batches(
 
     size: samples for this rank. The ranks' batches of one number, side by side, are the batch that one rank with
     ranks * size samples would get. pinned: in memory that a GPU copies from by itself. Raises InputError as the source
-    does.
+    does, RuntimeError with a text that begins with DEATH_OF_WORKER where a worker process was killed: from here or, by
+    torch's signal handler, in the middle of whatever is being done.
     """
     dataset = _NumberedBatches(source, seed, size, rank, ranks)
     loader: DataLoader[Batch | InputError] = DataLoader(
@@ -68,6 +72,9 @@ def batches(
             if isinstance(batch, InputError):
                 raise batch
             yield batch
+    except (ConnectionError, EOFError) as error:
+        # samples come over a connection that breaks with its worker, now and then before the system tells torch of it
+        raise RuntimeError(f"{DEATH_OF_WORKER} ended in the middle of a batch") from error
     finally:
         # the traceback of an error keeps the iterator, and with it the workers, who heed no signal: Python would never
         # end, as it waits for them

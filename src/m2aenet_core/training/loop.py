@@ -7,7 +7,7 @@ from contextlib import closing, contextmanager
 
 from lightning_fabric import Fabric
 
-from m2aenet_core.data.loader import batches
+from m2aenet_core.data.loader import DEATH_OF_WORKER, batches
 from m2aenet_core.data.sample import Batch, Source
 from m2aenet_core.data.synthetic import MadeBlur
 from m2aenet_core.errors import InputError
@@ -68,14 +68,11 @@ def _next(stream: Iterator[Batch], stopping: Stopping) -> Batch | None:
 
 @contextmanager
 def _death_of_workers_told() -> Iterator[None]:
-    """Raise InputError where a process that makes samples was killed, as happens where memory runs out.
-
-    torch tells of it with an error that has no type of its own, in the middle of whatever is being done.
-    """
+    """Raise InputError where a process that makes samples was killed, as happens where memory runs out."""
     try:
         yield
     except RuntimeError as error:
-        if not str(error).startswith("DataLoader worker"):
+        if not str(error).startswith(DEATH_OF_WORKER):
             raise
         raise InputError(
             f"a process that makes samples has died, perhaps for want of memory ({str(error).strip()}); give fewer "

@@ -1,5 +1,6 @@
 """Batches in order, whoever makes them."""
 
+import errno
 import multiprocessing
 import os
 import signal
@@ -10,7 +11,7 @@ import numpy as np
 import pytest
 import torch
 
-from m2aenet_core.data.loader import batches
+from m2aenet_core.data.loader import DEATH_OF_WORKER, batches
 from m2aenet_core.data.sample import Batch
 from m2aenet_core.data.synthetic import MadeBlur, MadeBlurConfig
 
@@ -84,8 +85,23 @@ def test_no_worker_is_left_when_one_is_killed_or_the_run_ends_early(number: int 
     if number is None:
         making.close()
     else:
-        with pytest.raises(RuntimeError, match="DataLoader worker"):
+        with pytest.raises(RuntimeError, match=DEATH_OF_WORKER):
             kill_and_go_on(workers[0], number, making)
     for worker in workers:
         worker.join(timeout=20)
         assert worker.exitcode is not None
+
+
+def test_a_connection_that_breaks_with_its_worker_is_told_as_its_death(
+    source: MadeBlur, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def break_off(iterator: object) -> None:
+        # what comes of a worker that is killed while it sends, where the system has not told of its end yet
+        raise ConnectionResetError(errno.ECONNRESET, "Connection reset by peer")
+
+    making = batches(source, seed=1, size=2, first=0, last=40, workers=1)
+    next(making)
+    monkeypatch.setattr("torch.utils.data.dataloader._MultiProcessingDataLoaderIter._try_get_data", break_off)
+    with pytest.raises(RuntimeError, match=f"^{DEATH_OF_WORKER}"):
+        list(making)
+    assert multiprocessing.active_children() == []
