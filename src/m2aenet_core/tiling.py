@@ -54,7 +54,9 @@ def plan_tiles(height: int, width: int, tile: int, overlap: int, multiple: int) 
 
 
 def _spans(length: int, tile: int, overlap: int, multiple: int) -> list[tuple[int, int]]:
-    tile = max(round_up(2 * overlap, multiple), tile // multiple * multiple)
+    # tiles begin at multiples: an overlap that is none would be lost where their places are rounded
+    overlap = round_up(overlap, multiple)
+    tile = max(2 * overlap, tile // multiple * multiple)
     if length <= tile:
         return [(0, length)]
     count = -(-(length - overlap) // (tile - overlap))

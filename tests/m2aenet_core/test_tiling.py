@@ -34,6 +34,15 @@ def test_neighbouring_tiles_overlap_by_at_least_what_was_asked(length: int, over
         assert first.bottom - second.top >= overlap
 
 
+@pytest.mark.parametrize("multiple", [64, 128, 256])
+def test_tiles_overlap_where_the_overlap_is_no_multiple_of_their_positions(multiple: int) -> None:
+    for length in range(multiple, 40 * multiple, multiple):
+        boxes = plan_tiles(length, multiple, 4 * multiple, 96, multiple)
+        assert boxes[-1].bottom == length
+        for first, second in itertools.pairwise(boxes):
+            assert first.bottom - second.top >= 96
+
+
 def test_a_photo_no_larger_than_a_tile_is_one_tile() -> None:
     assert plan_tiles(192, 256, 256, 96, 16) == [Box(0, 0, 192, 256)]
 
