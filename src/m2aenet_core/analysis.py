@@ -15,7 +15,7 @@ from m2aenet_core.device import is_out_of_memory
 from m2aenet_core.models.network import Encoded
 from m2aenet_core.models.path import ends_of_path, path_of_ends, usual_direction
 from m2aenet_core.models.trajectory import Motion, TrajectoryForm, trajectory_through
-from m2aenet_core.ops.resize import resize_displacement, resize_image
+from m2aenet_core.ops.resize import in_pixels_of, resize_displacement, resize_image
 from m2aenet_core.pixels import Image, ValueRange
 from m2aenet_core.tiling import Box, any_in_cells
 from m2aenet_core.working_scale import Enlargement, Size, reduced_mask
@@ -161,17 +161,21 @@ class Analysis:
         """Give the displacements of cells (1, 2 * K, h, w) for the photo's pixels, in these."""
         assert self.coarse_motion is not None
         if self.coarse_motion.tells_time:
-            return self._enlarged_displacement(field)
+            return in_pixels_of(self._enlarged_in_seen_pixels(field), self._seen_size, self._size)
         # the mean of a path and the same path backwards would be none at all
         path = path_of_ends(field[:, :2], field[:, -2:])
         # one direction of time for all that moves, as far as there is one
         forwards = usual_direction(path, self.coarse_probability.to(path.device))
-        return ends_of_path(self._enlarged_displacement(path), forwards)
+        ends = ends_of_path(self._enlarged_in_seen_pixels(path), forwards)
+        # last: both sides of a small photo may be reduced differently, and a doubled angle is no (y, x)
+        return in_pixels_of(ends, self._seen_size, self._size)
 
-    def _enlarged_displacement(self, field: Tensor) -> Tensor:
+    def _enlarged_in_seen_pixels(self, field: Tensor) -> Tensor:
+        """Give displacements or paths of cells at the photo's size, in pixels of what was analyzed."""
         height, width = self._seen_size
+        # a cell is square, so that a path is as long in pixels as its parts are
         full = resize_displacement(field, self.padded_size)[..., :height, :width]
-        return resize_displacement(full, self._size)
+        return resize_image(full, self._size)
 
 
 def with_room(enlarge: Callable[[Tensor], Tensor], field: Tensor) -> Tensor:

@@ -130,6 +130,20 @@ def test_a_smaller_scale_gives_what_the_network_says_of_the_reduced_copy(
     np.testing.assert_allclose(analysis.trajectory(3)[2], analysis.end_displacement, atol=1e-4)
 
 
+def test_paths_without_a_direction_of_time_are_as_long_where_both_sides_are_reduced_differently() -> None:
+    form = {"width": 4, "encoder_blocks": (1, 1), "middle_blocks": 1, "decoder_blocks": (1, 1)}
+    network = M2AENet(M2AENetConfig(**form, motion_output="path"))
+    with torch.no_grad():
+        analyzer = network.motion_analyzers["1"].conv
+        analyzer.weight.zero_()
+        # four cells to the right, which is the angle 0, doubled or not
+        analyzer.bias.copy_(torch.tensor([4.0, 0, 0, 0]))
+    # seven rows become four
+    analysis = Deblurrer(network, device="cpu").analyze(np.zeros((7, 200, 3), np.uint8), scale=0.5)
+    path = analysis.end_displacement - analysis.start_displacement
+    np.testing.assert_allclose(path, np.broadcast_to((0, 4 * network.cell_px * 2), path.shape), atol=1e-3)
+
+
 # -- what comes back -------------------------------------------------------------------------------------------------
 
 KINDS: dict[str, Callable[[np.ndarray], np.ndarray]] = {

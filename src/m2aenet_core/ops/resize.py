@@ -11,12 +11,15 @@ def resize_displacement(displacement: Tensor, size: tuple[int, int]) -> Tensor:
 
     Bilinear between pixel centres when it grows, area mean when it shrinks.
     """
-    height, width = displacement.shape[-2:]
-    if (height, width) == size:
-        return displacement
+    before = (displacement.shape[-2], displacement.shape[-1])
+    return displacement if before == size else in_pixels_of(resize_image(displacement, size), before, size)
+
+
+def in_pixels_of(displacement: Tensor, before: tuple[int, int], size: tuple[int, int]) -> Tensor:
+    """Give displacements (B, 2 * K, H, W), (y, x) pairs, in an image's pixels at one size in those at another."""
     pairs = displacement.shape[1] // 2
-    ratio = displacement.new_tensor([size[0] / height, size[1] / width] * pairs).view(1, 2 * pairs, 1, 1)
-    return resize_image(displacement, size) * ratio
+    ratio = displacement.new_tensor([size[0] / before[0], size[1] / before[1]] * pairs).view(1, 2 * pairs, 1, 1)
+    return displacement * ratio
 
 
 def resize_image(image: Tensor, size: tuple[int, int]) -> Tensor:
