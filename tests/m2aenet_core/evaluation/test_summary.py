@@ -133,6 +133,25 @@ def test_a_table_has_a_row_for_each_model_and_the_best_in_bold(
     assert "psnr_w over 2 of 3" in text
 
 
+def test_the_report_says_which_means_are_over_fewer_photos(
+    scored: list[ScoredPhoto], painter: Callable[..., Contender], truth: Truth
+) -> None:
+    """Where nothing is found there is no precision: the mean of a model that seldom finds anything is over few."""
+    sharp = np.zeros(truth.mask.shape, np.float32)
+    good, shy = (painter(truth.sharp, sharp, None, name) for name in ("good", "shy"))
+    photos = []
+    for number, photo in enumerate(scored[:2]):
+        score = photo.scores[1]
+        found_nothing = score._replace(model="shy", execution="exact", mask_precision=math.nan if number else 1.0)
+        photos.append(
+            ScoredPhoto([score._replace(outside_to_input=math.nan if number else 80.0), found_nothing], [], {})
+        )
+    text = to_markdown(MEASURED, summarize(photos, [good, shy]))
+    assert "outside_to_input over 1 of 2 (good, exact)" in text
+    assert "mask_precision over 1 of 2 (shy, exact)" in text
+    assert "mask_recall" not in text
+
+
 def test_columns_and_tables_that_nobody_fills_are_left_out(
     scored: list[ScoredPhoto], contenders: list[Contender]
 ) -> None:
