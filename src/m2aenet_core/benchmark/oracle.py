@@ -21,6 +21,7 @@ from m2aenet_core.checkpoint import load_model
 from m2aenet_core.data.folder import list_images
 from m2aenet_core.data.sample import Batch
 from m2aenet_core.data.whole_photos import WholePhotosConfig, blurred_photos
+from m2aenet_core.deblurrer import check_threshold
 from m2aenet_core.device import resolve_device
 from m2aenet_core.errors import InputError
 from m2aenet_core.metrics import psnr
@@ -53,6 +54,12 @@ class OracleConfig(WholePhotosConfig):
     """Where the network runs."""
     out: str = ""
     """A JSON file for the figures of each sample, with machine and versions; none when empty."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_threshold(self.threshold)
+        if self.limit is not None and self.limit < 1:
+            raise InputError("limit counts samples; give at least 1")
 
 
 @dataclass(frozen=True)

@@ -104,6 +104,12 @@ def test_the_command_prints_the_table_and_keeps_the_figures(
     assert float(table[3][4]) == pytest.approx(measured[3]["gain_w"] - measured[0]["gain_w"], abs=2e-3)
 
 
+@pytest.mark.parametrize("wrong", ["--limit 0", "--limit -1", "--threshold 5"])
+def test_what_measures_nothing_gets_a_sentence(photos: Path, wrong: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(f"oracle --data {photos} --model small --device cpu {wrong}".split()) == 1
+    assert "; give " in capsys.readouterr().err
+
+
 def test_a_network_without_motion_has_masks_alone(photos: Path, tmp_path: Path) -> None:
     config = M2AENetConfig(
         width=4, encoder_blocks=(1, 1), middle_blocks=1, decoder_blocks=(1, 1), use_motion=False, attention="local"
