@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from m2aenet_core.analysis import Analysis
 from m2aenet_core.atomic import write_atomic
 from m2aenet_core.benchmark.eager_nafnet import as_released
-from m2aenet_core.benchmark.report import encode_measurements, markdown_table, megabytes
+from m2aenet_core.benchmark.report import encode_measurements, markdown_table, megabytes, percent
 from m2aenet_core.benchmark.rivals import rivals
 from m2aenet_core.benchmark.shares import time_shares
 from m2aenet_core.benchmark.timing import compare_times, peak_bytes
@@ -117,10 +117,12 @@ def region_mask(height: int, width: int, density: float, seed: int = 0) -> NDArr
 
 
 def benchmark_inference(config: InferenceBenchmarkConfig) -> Measured:
-    """Give all measurements. Raises InputError for forms and runtimes that do not exist."""
+    """Give all measurements. Raises InputError for forms, runtimes and densities that do not exist."""
     unknown = [form for form in config.forms if form not in FORMS]
     if unknown:
         raise InputError(f"there is no form {unknown[0]!r}; choose some of {', '.join(FORMS)}")
+    if not all(0 <= density <= 1 for density in config.densities):
+        raise InputError(f"{list(config.densities)} are not all densities; give shares of the photo, from 0 to 1")
     if config.rounds < 1:
         raise InputError(f"{config.rounds} rounds measure nothing; give 1 or more")
     bench = _Bench(config)
@@ -131,7 +133,7 @@ def benchmark_inference(config: InferenceBenchmarkConfig) -> Measured:
         height, width = (round(side * math.sqrt(share)) for side in (config.height, config.width))
         areas += bench.measure(height, width, config.densities[:1], ("adaptive",), ())
     shares = {EAGER: bench.eager_shares(config.height, config.width)} | {
-        f"{form} {density:.0%}": bench.shares(config.height, config.width, form, density)
+        _way(form, density): bench.shares(config.height, config.width, form, density)
         for form in config.forms
         for density in config.densities
     }
@@ -162,7 +164,7 @@ class _Bench:
         about: dict[str, tuple[str, float]] = {}
         for form in forms:
             for density in densities:
-                name = f"{form} {density:.0%}"
+                name = _way(form, density)
                 about[name] = form, density
                 works[name] = self._work(photo, analysis, form, region_mask(height, width, density))
         seconds = compare_times(works, self._config.rounds, self._device)
@@ -241,6 +243,10 @@ class _Bench:
         result = self._deblurrer.restore(analysis, mask=mask, execution="adaptive" if form == "again" else form)
         covered = sum(piece.box.area for piece in result.pieces) / math.prod(analysis.padded_size)
         return result.macs + (0 if form == "again" else analysis.macs), covered
+
+
+def _way(form: str, density: float) -> str:
+    return f"{form} {percent(density)}"
 
 
 def _title(runtime: str) -> str:

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import torch
 
 from m2aenet_core.atomic import write_atomic
+from m2aenet_core.benchmark.report import percent
 from m2aenet_core.errors import InputError
 from m2aenet_core.models.lmdvit import LMDViT
 from m2aenet_core.models.m2aenet import M2AENet, M2AENetConfig
@@ -77,7 +78,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         config = parse_options(MacsConfig, "m2aenet benchmark macs", about, argv)
         counts = benchmark_macs(config)
         print(f"10^9 multiply-adds at {config.width}x{config.height}, by the density of the blur\n")
-        print("| network | parameters | " + " | ".join(f"{density:.0%}" for density in config.densities) + " |")
+        print("| network | parameters | " + " | ".join(map(percent, config.densities)) + " |")
         print("| --- " * (2 + len(config.densities)) + "|")
         for name, count in counts.items():
             macs = count["macs"]

@@ -27,6 +27,11 @@ def megabytes(size: float, digits: int = 1) -> str:
     return "" if math.isnan(size) else f"{size / 2**20:.{digits}f}"
 
 
+def percent(share: float) -> str:
+    """Give a share of 1 as per cent, in as many digits as tell it from another."""
+    return f"{100 * share:g}%"
+
+
 def encode_measurements(settings: Any, measurements: Sequence[Any], device: torch.device, **more: Any) -> bytes:
     """Give measurements as the bytes of a JSON file, with all that they depend on; null for what is no finite number.
 

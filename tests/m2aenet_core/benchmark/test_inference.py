@@ -59,6 +59,22 @@ def test_every_form_is_measured_shown_written_and_drawn(tmp_path: Path, capsys: 
     assert "68 x 45, adaptive 10%" in text
 
 
+def test_densities_that_are_nearly_the_same_are_measured_apart(tmp_path: Path) -> None:
+    out = tmp_path / "inference.json"
+    words = ["--forms", "[adaptive]", "--densities", "[0.001, 0.004, 0.07]", "--device", "cpu", "--out", str(out)]
+    assert main([*TINY, *words]) == 0
+    written = json.loads(out.read_text())
+    ways = ["adaptive 0.1%", "adaptive 0.4%", "adaptive 7%"]
+    assert [row["way"] for row in written["measurements"] if row["form"]] == ways
+    assert list(written["shares"])[1:] == ways
+
+
+@pytest.mark.parametrize("densities", ["[1.5]", "[-0.5]"])
+def test_densities_that_no_photo_has_get_a_sentence(densities: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([*TINY, "--densities", densities, "--device", "cpu"]) == 1
+    assert "from 0 to 1" in capsys.readouterr().err
+
+
 def test_the_parts_of_the_time_make_up_the_whole() -> None:
     config = InferenceBenchmarkConfig(64, 96, (0.5,), ("exact",), (), 4, (1, 1, 1, 1), 1, device="cpu")
     by_way = benchmark_inference(config).shares

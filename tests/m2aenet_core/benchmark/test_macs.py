@@ -33,6 +33,11 @@ def test_the_table_in_the_docs_is_what_the_command_counts(root: Path) -> None:
         assert name not in page.split("##")[0] or f"{count['parameters']:,}" in page
 
 
+def test_columns_are_called_by_their_densities(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--height", "96", "--width", "128", "--densities", "[0.005, 0.025, 0.07]"]) == 0
+    assert "| network | parameters | 0.5% | 2.5% | 7% |" in capsys.readouterr().out
+
+
 @pytest.mark.parametrize("wrong", [["--height", "0"], ["--densities", "[1.5]"]])
 def test_impossible_photos_get_a_sentence(wrong: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     assert main(wrong) == 1
