@@ -18,6 +18,7 @@ from m2aenet_core.errors import InputError
 Config = TypeVar("Config")
 
 _BASE = "base"
+_SHORT = {"-o": "--out", "-h": "--help"}
 
 
 def parse_options(kind: type[Config], prog: str, description: str, argv: Sequence[str] | None = None) -> Config:
@@ -29,7 +30,10 @@ def parse_options(kind: type[Config], prog: str, description: str, argv: Sequenc
     """
     parser = make_parser(kind, prog, description)
     arguments = _in_full(kind, list(sys.argv[1:] if argv is None else argv))
-    values = parser.instantiate(parser.parse_args(_with_recipe(arguments)))
+    try:
+        values = parser.instantiate(parser.parse_args(_with_recipe(arguments)))
+    except UnicodeDecodeError:  # the one thing of a config file that the parser has no sentence for
+        parser.error("the file of --config is no text in UTF-8; give a YAML file")
     return kind(**{item.name: values[item.name] for item in dataclasses.fields(kind)})  # type: ignore[arg-type]
 
 
@@ -61,6 +65,9 @@ def _in_full(kind: type[Any], words: Sequence[str]) -> list[str]:
         name = flag.removeprefix("--")
         if types.get(name) is bool and not values:
             full += [flag, "true"]
+        elif name in types and get_origin(types[name]) is not tuple and len(values) == 1:
+            # in one word, or a value that begins with a dash would be taken for a flag
+            full.append(f"{flag}={values[0]}")
         elif get_origin(types.get(name)) is not tuple or (values and values[0].startswith("[")):
             full += [flag, *values] if flag else values
         elif types[name] == tuple[str, ...]:
@@ -76,8 +83,8 @@ def _grouped(words: Sequence[str]) -> list[tuple[str, list[str]]]:
     """Give each flag with the words up to the next one; those before the first belong to an empty one."""
     groups: list[tuple[str, list[str]]] = [("", [])]
     for word in words:
-        if word == "-o" or (word.startswith("--") and len(word) > 2):
-            name, equals, value = ("--out" if word == "-o" else word).partition("=")
+        if word in _SHORT or (word.startswith("--") and len(word) > 2):
+            name, equals, value = _SHORT.get(word, word).partition("=")
             groups.append(("--" + name[2:].replace("-", "_"), [value] if equals else []))
         else:
             groups[-1][1].append(word)

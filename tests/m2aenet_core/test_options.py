@@ -90,6 +90,25 @@ def test_what_is_not_an_option_ends_with_code_2(words: list[str]) -> None:
     assert caught.value.code == 2
 
 
+@pytest.mark.parametrize("words", [["--out=-photos"], ["--out", "-photos"], ["-o", "-photos"]])
+def test_a_value_may_begin_with_a_dash(words: list[str]) -> None:
+    assert parse_options(Settings, "program", "about", words).out == "-photos"
+
+
+def test_help_is_no_value() -> None:
+    with pytest.raises(SystemExit) as caught:
+        parsed("--skip-bad", "-h")
+    assert caught.value.code == 0
+
+
+def test_a_config_file_that_is_no_text_gets_a_sentence(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "photo.png").write_bytes(b"\x89PNG\r\n")
+    with pytest.raises(SystemExit) as caught:
+        parsed("--config", str(tmp_path / "photo.png"))
+    assert caught.value.code == 2
+    assert "give a YAML file" in capsys.readouterr().err
+
+
 def test_a_config_file_says_what_the_command_line_says(tmp_path: Path) -> None:
     settings = parsed("--pairs", "a", "--skip-bad", "--inner.blocks", "[5]")
     (tmp_path / "config.yaml").write_text(to_yaml(settings))
