@@ -20,7 +20,7 @@ FoundKind = Literal[
     "without blur",
 ]
 # of the rules of the check: what older rules found is not believed
-_VERSION = 2
+_VERSION = 3
 
 
 class Finding(NamedTuple):

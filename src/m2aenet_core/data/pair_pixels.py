@@ -140,6 +140,8 @@ def _read_plain_png(path: Path) -> Pixels | None:
     width, height = (int.from_bytes(content[at : at + 4], "big") for at in (16, 20))
     if width * height > MAX_PIXELS or b"eXIf" in content:
         return None
+    if b"acTL" in content[: content.find(b"IDAT")]:  # of an animation the first frame alone would come
+        return None
     try:
         pixels: Pixels = imagecodecs.png_decode(content)
     except Exception:

@@ -86,6 +86,14 @@ def test_every_png_is_read_as_all_photos_are(tmp_path: Path, rng: np.random.Gene
     assert np.array_equal(found, read_rgb(tmp_path / "a.png"))
 
 
+def test_an_animated_png_is_refused_as_every_animation_is(tmp_path: Path) -> None:
+    frames = [Image.fromarray(np.full((8, 12, 3), value, np.uint8)) for value in (10, 200)]
+    frames[0].save(tmp_path / "a.png", save_all=True, append_images=frames[1:])
+    for read in (read_photo, read_mask):
+        with pytest.raises(InputError, match=r"a\.png holds 2 frames, and a photo has one"):
+            read(tmp_path / "a.png")
+
+
 def test_a_photo_taken_sideways_is_turned_upright(tmp_path: Path, scene: Scene) -> None:
     exif = Image.Exif()
     exif[0x0112] = 6
