@@ -79,6 +79,10 @@ def make_plan(
     for source in inputs:
         try:
             is_folder = source.is_dir()
+            if not is_folder and not source.exists() and source.suffix.lower() not in FORMAT_BY_SUFFIX:
+                # a folder whose name was mistyped is no image file with a wrong ending
+                problems.append(f"{source} does not exist; check its name")
+                continue
         except OSError as error:
             problems.append(_unreadable(source, error))
             continue

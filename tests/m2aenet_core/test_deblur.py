@@ -318,6 +318,7 @@ def make_bad_file(name: str) -> None:
 
 BAD_FILES = {
     "missing.jpg": "missing.jpg does not exist; check its name",
+    "no_folder": "no_folder does not exist; check its name",
     "cut.png": "cut.png is damaged or cut short (",
     "cut.jpg": "cut.jpg is damaged or cut short (",
     "text.jpg": "text.jpg is not a JPEG, PNG, TIFF, WebP or BMP image; save it as one of these",
