@@ -82,13 +82,20 @@ def read_published(path: str | Path, kind: str) -> Network:
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # what a broken or foreign file raises is not said anywhere
-        summary = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise InputError(
-            f"{path} is not a checkpoint of tensors alone; get it again from its authors ({summary})"
+            f"{path} is not a checkpoint of tensors alone; get it again from its authors ({_reason(error)})"
         ) from error
     if not isinstance(content, Mapping):
         raise InputError(f"{path} holds a {type(content).__name__}, not named weights; give a released checkpoint")
     return load_published(kind, content)
+
+
+def _reason(error: Exception) -> str:
+    """Say in a line why a file was not read, without torch's advice to run the code that is in it."""
+    _, found, reason = str(error).partition("WeightsUnpickler error:")
+    lines = (reason if found else str(error)).split("\n")
+    first = next((line.strip() for line in lines if line.strip()), type(error).__name__)
+    return first.split(". ")[0]
 
 
 def _unwrapped(content: Mapping[str, Any]) -> dict[str, Tensor]:
