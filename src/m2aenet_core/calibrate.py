@@ -11,6 +11,7 @@ import math
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -18,6 +19,7 @@ import torch
 from numpy.typing import NDArray
 from tqdm import tqdm
 
+from m2aenet_core.atomic import require_writable
 from m2aenet_core.checkpoint import load_model, read_metadata, save_model, weights_path
 from m2aenet_core.data.whole_photos import WholePhotosConfig, blurred_photos, count_blurred_photos
 from m2aenet_core.deblurrer import Deblurrer
@@ -65,6 +67,7 @@ def calibrate(config: CalibrateConfig) -> tuple[Overlap, Overlap]:
     model = load_model(config.model)
     if not isinstance(model, M2AENet) or not model.has_mask:
         raise InputError(f"{config.model} has no mask predictor to calibrate; give an M2AENet that finds blur")
+    require_writable(Path(config.out))
     if config.ensemble is not None:
         model.config = replace(model.config, ensemble=config.ensemble)
     blurred, sharp = _histograms(Deblurrer(model, device=config.device), config)

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from m2aenet_core.atomic import encode_text, write_together
+from m2aenet_core.atomic import encode_text, require_writable, write_together
 from m2aenet_core.device import resolve_device
 from m2aenet_core.evaluation.config import EvaluateConfig, split_at_commas
 from m2aenet_core.evaluation.contender import Contender, make_contenders
@@ -59,6 +59,7 @@ def evaluate(config: EvaluateConfig, command: Sequence[str] = ()) -> list[ModelS
     """
     truths = open_truths(config)
     contenders = make_contenders(config)
+    require_writable(Path(config.out) / "summary.json")
     partial = PartialScores(Path(config.out), _key(config, truths, contenders))
     _score_all(config, truths, contenders, partial)
     photos = [partial.read(number) for number in range(len(truths))]

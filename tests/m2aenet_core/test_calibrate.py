@@ -94,6 +94,11 @@ def test_a_network_that_finds_no_blur_is_refused_before_any_work(
         calibrate(replace(config, model=str(tmp_path / "blind.safetensors"), data="no such folder"))
 
 
+def test_a_file_that_cannot_be_written_is_told_of_before_any_work(config: CalibrateConfig, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="there is a folder of that name"):
+        calibrate(replace(config, out=str(tmp_path), data="no such folder"))
+
+
 def test_nothing_but_one_bias_changes(config: CalibrateConfig) -> None:
     calibrate(config)
     before, after = load_file(config.model), load_file(config.out)

@@ -328,6 +328,15 @@ def test_a_folder_without_photos_gets_a_sentence(config: EvaluateConfig, tmp_pat
     assert not Path(config.out).exists()
 
 
+def test_a_folder_that_cannot_be_written_is_told_of_before_any_work(
+    config: EvaluateConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "file").touch()
+    monkeypatch.setattr("m2aenet_core.evaluate.score_photo", lambda *_: pytest.fail("a photo was scored"))
+    with pytest.raises(InputError, match=r"file.summary\.json was not written because .*file is a file"):
+        evaluate(replace(config, out=str(tmp_path / "file")))
+
+
 def test_the_command_takes_several_models_and_prints_the_tables(
     config: EvaluateConfig, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -16,7 +16,7 @@ from pathlib import Path
 from tqdm import tqdm
 
 from m2aenet_core.analysis import DeblurResult
-from m2aenet_core.atomic import encode_text, write_together
+from m2aenet_core.atomic import encode_text, require_writable, write_together
 from m2aenet_core.benchmark.harm_figures import MOVING, Harm, KindHarm, measure_harms, summarize
 from m2aenet_core.benchmark.harm_report import to_markdown, worst_png, worst_strip
 from m2aenet_core.benchmark.report import encode_measurements
@@ -72,6 +72,8 @@ def benchmark_harm(config: HarmConfig) -> list[KindHarm]:
     deblurrer = Deblurrer(config.model, device=config.device, precision=config.precision)
     if not deblurrer.model.has_mask:
         raise InputError(f"{config.model} does not look where the blur is; choose a model that finds it")
+    out = Path(config.out)
+    require_writable(out / "harm.json")
     harms: list[Harm] = []
     worst: dict[str, tuple[Harm, SheetRow]] = {}
     for picture in _with_progress(config):
@@ -82,7 +84,6 @@ def benchmark_harm(config: HarmConfig) -> list[KindHarm]:
             worst[picture.kind] = found[0], worst_strip(found[0], results[0])
     rows = summarize(harms)
     images = [dataclasses.asdict(harm) for harm in harms]
-    out = Path(config.out)
     write_together(
         {
             out / "harm.json": encode_measurements(
@@ -101,7 +102,7 @@ def _is_worse(harm: Harm, other: Harm) -> bool:
 
 
 def _with_progress(config: HarmConfig) -> Iterator[Picture]:
-    photos = list_images(config.data)[: config.limit]
+    photos = list_images(config.data, without=config.out)[: config.limit]
     kinds = [kind for kind in config.kinds if kind != MOVING]
     with tqdm(unit="picture", disable=None) as bar:
         for picture in pictures(photos, kinds, config.seed):
@@ -111,7 +112,7 @@ def _with_progress(config: HarmConfig) -> Iterator[Picture]:
         if MOVING not in config.kinds:
             return
         bar.set_description_str(MOVING)
-        blurred = blurred_photos(WholePhotosConfig(config.data, samples=1, seed=config.seed))
+        blurred = blurred_photos(WholePhotosConfig(config.data, samples=1, seed=config.seed), without=config.out)
         for made in islice(blurred, len(photos)):
             yield Picture(MOVING, made.path.name, to_uint8(made.sample.blur[0]))
             bar.update()

@@ -10,6 +10,7 @@ import math
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -17,7 +18,7 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 
 from m2aenet_core.analysis import Analysis
-from m2aenet_core.atomic import write_atomic
+from m2aenet_core.atomic import require_writable, write_atomic
 from m2aenet_core.benchmark.eager_nafnet import as_released
 from m2aenet_core.benchmark.report import encode_measurements, markdown_table, megabytes, percent
 from m2aenet_core.benchmark.rivals import rivals
@@ -295,6 +296,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     def run() -> None:
         about = "Measure how the cost of deblurring follows the blur, beside NAFNet."
         config = parse_options(InferenceBenchmarkConfig, "m2aenet benchmark inference", about, argv)
+        for written in filter(None, (config.out, config.figure)):
+            require_writable(Path(written))
         if config.threads:
             torch.set_num_threads(config.threads)
         device = resolve_device(config.device)

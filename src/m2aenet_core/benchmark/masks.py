@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from m2aenet_core.atomic import write_atomic
+from m2aenet_core.atomic import require_writable, write_atomic
 from m2aenet_core.benchmark.report import encode_measurements, markdown_table
 from m2aenet_core.data.folder import list_images, read_rgb
 from m2aenet_core.data.pair_pixels import read_mask
@@ -161,6 +161,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     def run() -> None:
         about = "Tell how well blur is found on photos whose masks were drawn by hand."
         config = parse_options(MasksConfig, "m2aenet benchmark masks", about, argv)
+        if config.out:
+            require_writable(Path(config.out))
         count = len(config.model) * len(find_masks(config.data))
         measured = list(tqdm(benchmark_masks(config), total=count, unit="photo"))
         print(to_table(measured))

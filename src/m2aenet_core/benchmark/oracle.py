@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from m2aenet_core.atomic import write_atomic
+from m2aenet_core.atomic import require_writable, write_atomic
 from m2aenet_core.benchmark.report import encode_measurements, markdown_table
 from m2aenet_core.checkpoint import load_model
 from m2aenet_core.data.folder import list_images
@@ -172,6 +172,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     def run() -> None:
         about = "Tell what better masks and better motion would bring."
         config = parse_options(OracleConfig, "m2aenet benchmark oracle", about, argv)
+        if config.out:
+            require_writable(Path(config.out))
         count = len(list_images(config.data, config.manifest)) * config.samples
         total = min(count, config.limit or count)
         measured = [each for some in tqdm(benchmark_oracle(config), total=total, unit="photo") for each in some]

@@ -138,6 +138,24 @@ def test_the_check_tells_a_motion_that_explains_the_picture_from_one_that_does_n
     assert (first.threshold, second.threshold) == (0.5, 0.7)
 
 
+def test_results_below_the_photos_are_no_photos(photos: Path, weights: Path) -> None:
+    (photos / "harm").mkdir()
+    Image.fromarray(skimage.data.astronaut()[:96, :128]).save(photos / "harm" / "harm_worst.png")
+    arguments = ["--data", str(photos), "--model", str(weights), "--out", str(photos / "harm"), "--device", "cpu"]
+    assert main([*arguments, "--check", "false", "--kinds", "sharp", MOVING]) == 0
+    found = json.loads((photos / "harm" / "harm.json").read_text())
+    assert {each["image"] for each in found["images"]} == {"0.png", "1.png"}
+
+
+def test_a_folder_that_cannot_be_written_is_told_of_before_any_work(
+    photos: Path, weights: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("m2aenet_core.benchmark.harm.measure_harms", lambda *_, **__: pytest.fail("measured"))
+    arguments = ["--data", str(photos), "--model", str(weights), "--out", str(weights), "--device", "cpu"]
+    assert main([*arguments, "--kinds", "sharp"]) == 1
+    assert "is a file or lies below one; choose another folder" in capsys.readouterr().err
+
+
 def test_what_cannot_be_asked_is_a_sentence(
     photos: Path, weights: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -79,6 +79,15 @@ def test_the_command_prints_the_table_and_keeps_the_figures(
     assert content["measurements"][-1]["recall"] is None
 
 
+def test_a_file_that_cannot_be_written_is_told_of_before_any_work(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["masks", "--data", str(folder), "--model", "small", "--device", "cpu", "--out", str(tmp_path)]) == 1
+    told = capsys.readouterr()
+    assert "there is a folder of that name" in told.err
+    assert told.out == ""
+
+
 def test_a_photo_without_its_mask_is_named(folder: Path) -> None:
     (folder / "mask" / "coffee.png").unlink()
     with pytest.raises(InputError, match="coffee is in only one of"):
