@@ -21,7 +21,7 @@ COMMANDS: Mapping[str, str] = {
     "synthesize": "write a set of made blur, with its truth, from sharp photos",
     "combine": "put motion and restoration that learned apart into one file",
     "calibrate": "make 0.5 the best threshold of a model",
-    "benchmark": "measure speed on this machine",
+    "benchmark": "measure speed on this machine, and what a model finds, misses and harms",
     "export": "write a network as ONNX",
     "doctor": "tell what this machine can do, and what would make it quicker",
 }

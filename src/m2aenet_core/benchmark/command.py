@@ -42,7 +42,7 @@ def _help() -> str:
         [
             "usage: m2aenet benchmark <what> [options]",
             "",
-            "Measure speed and memory on this machine, and what is done to pictures without motion blur.",
+            "Measure speed and memory on this machine, and what a model finds, misses and harms.",
             "",
             *lines,
             "",
