@@ -273,6 +273,35 @@ def test_what_is_copied_names_the_photo_as_it_is_called_now(
     np.testing.assert_array_equal(executed(copied(panel, panel.python_button, qtbot), viewer=viewer), restored)
 
 
+def test_what_is_copied_is_the_result_of_the_selected_layer_else_of_the_last_run(
+    viewer: Any, weights: str, photo: np.ndarray, qtbot: Any
+) -> None:
+    """Two photos, the lower one run last: any result layer stands for its run, as where a result is saved."""
+    low = viewer.add_image(photo, rgb=True, name="low")
+    high = viewer.add_image(photo[::-1].copy(), rgb=True, name="high")
+    widget, panel = dock(viewer, weights)
+    made = {}
+    for layer in (high, low):
+        widget.photo.choose(layer)
+        made[layer] = run(widget, qtbot)
+    result = widget.layers.find
+    for chosen, expected in (
+        (None, low),
+        (result(Role.MASK, high.unique_id), high),
+        (result(Role.RESTORED, high.unique_id), high),
+        (high, high),
+        (result(Role.TRAJECTORIES, low.unique_id), low),
+    ):
+        viewer.layers.selection.active = chosen
+        text = copied(panel, panel.python_button, qtbot)
+        np.testing.assert_array_equal(executed(text, viewer=viewer), made[expected])
+    viewer.layers.remove(low)
+    viewer.layers.remove("restored: low")
+    viewer.layers.selection.active = None
+    text = copied(panel, panel.python_button, qtbot)
+    np.testing.assert_array_equal(executed(text, viewer=viewer), made[high])
+
+
 @pytest.mark.parametrize("name", ["grey16.tif", "colour.png"])
 def test_a_record_of_the_command_opens_the_dock_and_repeats_the_run(
     viewer: Any, weights: str, photo: np.ndarray, qtbot: Any, tmp_path: Path, name: str

@@ -108,12 +108,19 @@ class RecordPanel(Panel):
         layers, last = self.window_of_run.viewer.layers, self.window_of_run.session.restored
         results = [layer for layer in layers if is_result(layer) and RECORD_KEY in layer.metadata]
         chosen = layers.selection.active
-        if chosen in results and chosen.metadata[TAG]["role"] in {*StackRole}:
-            return chosen
-        keys = [] if chosen is None else [chosen.metadata[TAG]["source"] if is_result(chosen) else chosen.unique_id]
-        keys += [] if last is None else [last.analyzed.source.key]
-        found = (self.window_of_run.layers.find(Role.RESTORED, key) for key in keys)
+        found = [self._restored_of(chosen)]
+        found += [] if last is None else [self.window_of_run.layers.find(Role.RESTORED, last.analyzed.source.key)]
         return next((layer for layer in found if layer is not None), next(reversed(results), None))
+
+    def _restored_of(self, layer: Any) -> Any:
+        """The restored layer of the run that a layer belongs to, as its photo or as one of its results; or None."""
+        if layer is None:
+            return None
+        tag = layer.metadata[TAG] if is_result(layer) else {"source": layer.unique_id}
+        if "batch" not in tag:
+            return self.window_of_run.layers.find(Role.RESTORED, tag["source"])
+        found = (x for x in self.window_of_run.viewer.layers if str(x.unique_id) == tag["batch"])
+        return next((frames for frames in found if RECORD_KEY in frames.metadata), None)
 
     def open_record(self) -> None:
         """Ask for a record, and repeat its run."""
@@ -240,13 +247,18 @@ class RecordPanel(Panel):
             self.status.setText(f"Copied as {kind}.")
 
     def _result(self) -> Copyable | None:
-        """The selected result layer, else the last run."""
-        window = self.window_of_run
-        chosen, last = window.viewer.layers.selection.active, window.session.restored
-        record = chosen.metadata.get(RECORD_KEY) if chosen is not None else None
-        if isinstance(record, dict) and (last is None or record is not last.record):
-            return self._copyable(record, None, chosen.metadata.get(TAG, {}).get("source"))
-        return None if last is None else self._copyable(last.record, last.result.mask, last.analyzed.source.key)
+        """The result that is selected, or that the selected layer belongs to; else the last run."""
+        chosen, last = self.window_of_run.viewer.layers.selection.active, self.window_of_run.session.restored
+        layer = self._restored_of(chosen)
+        if chosen is not None and isinstance(chosen.metadata.get(RECORD_KEY), dict):
+            layer = chosen  # a duplicate, too
+        if layer is None and last is None:
+            layer = self._to_save()
+        if last is not None and (layer is None or layer.metadata[RECORD_KEY] is last.record):
+            return self._copyable(last.record, last.result.mask, last.analyzed.source.key)
+        if layer is None:
+            return None
+        return self._copyable(layer.metadata[RECORD_KEY], None, layer.metadata.get(TAG, {}).get("source"))
 
     def _copyable(self, record: dict[str, Any], mask: NDArray[np.bool_] | None, key: Hashable) -> Copyable:
         """A result with how its photo is found in napari's console: under the name that it has now."""
