@@ -91,6 +91,18 @@ def frame_at(layer: Any, point: Sequence[float]) -> tuple[int, ...]:
     return frame
 
 
+def require_seen_frame(layer: Any, displayed: Sequence[int], ndim: int) -> None:
+    """Raise InputError where a stack is seen from another side than its frames: rows or columns are no axis shown.
+
+    displayed: the axes that the viewer shows, of its `ndim`. In 3D all of a stack is seen, and the slider counts.
+    """
+    if layer.ndim > 2 and len(displayed) == 2 and {axis - ndim for axis in displayed} != {-2, -1}:
+        raise InputError(
+            f"“{layer.name}” is seen from another side, so no frame of it is shown; change the order of the visible "
+            "axes (Ctrl+E over the picture) until you see its frames."
+        )
+
+
 def shown_range(layer: Any) -> tuple[float, float] | None:
     """Return the values shown as black and white where they say more than the data type does.
 

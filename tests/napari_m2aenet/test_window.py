@@ -18,6 +18,7 @@ from m2aenet_core.image_io import write_image
 from napari_m2aenet.jobs import Analyzed, Restored
 from napari_m2aenet.layer_data import Role
 from napari_m2aenet.models import OpenDeblurrer
+from napari_m2aenet.source import source_of_layer
 from napari_m2aenet.widgets.selection_layer import SelectionTool
 
 pytestmark = pytest.mark.window
@@ -227,6 +228,23 @@ def test_other_kinds_of_layers(viewer: Any, open_tiny: OpenDeblurrer, photo: np.
         assert restored.contrast_limits == layer.contrast_limits
     if kind == "rgba":
         np.testing.assert_array_equal(restored.data[..., 3], 200)
+
+
+def test_a_stack_that_is_seen_from_another_side_shows_no_frame_to_restore(
+    viewer: Any, open_tiny: OpenDeblurrer, photo: np.ndarray, qtbot: Any
+) -> None:
+    layer = viewer.add_image(np.repeat(photo[None, :, :, 0], 5, axis=0), name="stack")
+    widget = dock(viewer, open_tiny)
+    viewer.dims.order = (1, 0, 2)
+    click_run(widget, qtbot)
+    assert not widget.session.is_busy
+    assert widget.status_line.text() == (
+        "⚠ “stack” is seen from another side, so no frame of it is shown; change the order of the visible axes "
+        "(Ctrl+E over the picture) until you see its frames."
+    )
+    viewer.dims.order = (0, 2, 1)  # turned, and still a frame
+    run(widget, qtbot)
+    assert widget.session.analyzed.source.is_same_picture(source_of_layer(layer, viewer.dims.point))
 
 
 def test_of_a_stack_the_shown_frame_is_restored_where_it_stands(

@@ -23,7 +23,7 @@ from napari_m2aenet.settings import (
     read_ensemble,
     read_scale,
 )
-from napari_m2aenet.source import FILE_KEY, source_of_layer
+from napari_m2aenet.source import FILE_KEY, Source, require_seen_frame, source_of_layer
 from napari_m2aenet.widgets.batch_panel import BatchPanel
 from napari_m2aenet.widgets.blur_panel import BlurPanel
 from napari_m2aenet.widgets.choices import AUTOMATIC, ChoiceList, FixedList, ModelList
@@ -92,7 +92,7 @@ class DeblurWidget(QWidget):
     def run(self) -> None:
         """Analyze and restore the chosen photo."""
         try:
-            source = source_of_layer(self._chosen_layer(), self.viewer.dims.point)
+            source = self._chosen_source()
         except Exception as error:
             self._fail(error)
         else:
@@ -180,7 +180,7 @@ class DeblurWidget(QWidget):
         """Take other settings, and run the photo again that was run, if it is still chosen and its frame is shown."""
         self.session.choose(**changes)
         try:
-            source = source_of_layer(self._chosen_layer(), self.viewer.dims.point)
+            source = self._chosen_source()
         except InputError:
             return  # nothing is shown that was run
         if self.session.is_run(source):
@@ -233,6 +233,11 @@ class DeblurWidget(QWidget):
         for panel in self.panels:
             panel.forget(key)
         self._go_on()
+
+    def _chosen_source(self) -> Source:
+        layer, dims = self._chosen_layer(), self.viewer.dims
+        require_seen_frame(layer, dims.displayed, dims.ndim)
+        return source_of_layer(layer, dims.point)
 
     def _chosen_layer(self) -> napari.layers.Image:
         layer = self.photo.layer
