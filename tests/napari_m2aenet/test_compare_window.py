@@ -338,6 +338,24 @@ def test_side_by_side_tells_the_halves_as_they_are_whatever_the_order_of_the_lay
     assert_told()
 
 
+def test_a_restored_photo_that_was_deleted_is_not_told_of_and_comes_back_when_it_is_needed(
+    viewer: Any, open_tiny: OpenDeblurrer, photo: np.ndarray, qtbot: Any
+) -> None:
+    widget = restored_in(viewer, open_tiny, photo, qtbot)
+    panel, restored = tab(widget), np.array(viewer.layers["restored: street"].data)
+    for button in (panel.grid_button, panel.wipe_button):
+        qtbot.mouseClick(button, LEFT)
+        viewer.layers.remove("restored: street")
+        qtbot.wait(50)
+        assert not button.isChecked()
+        assert panel.hint.text().startswith("Hold ")
+        assert not any(layer.name.startswith("wipe") for layer in viewer.layers)
+        assert not grid_of(viewer).enabled
+        qtbot.mouseClick(button, LEFT)
+        np.testing.assert_array_equal(viewer.layers["restored: street"].data, restored)
+        assert button.isChecked()
+
+
 # -- difference and figures -----------------------------------------------------------------------------------------
 
 

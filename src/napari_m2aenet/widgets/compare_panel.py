@@ -21,6 +21,7 @@ from qtpy.QtWidgets import (
 
 from m2aenet_core.errors import InputError
 from napari_m2aenet.comparing import DifferenceJob, DifferenceKind, Line, ScoreJob, table_html
+from napari_m2aenet.layer_data import Role, restored_layer
 from napari_m2aenet.session import sentence
 from napari_m2aenet.settings import DIFFERENCE, REFERENCE, WIPE_LINE
 from napari_m2aenet.source import Source, source_of_layer
@@ -104,10 +105,15 @@ class ComparePanel(Panel):
         self._ask_for_figures()
 
     def forget(self, key: Hashable) -> None:
-        """Nothing is left to compare where the photo is gone."""
-        if self._shown is not None and self._shown.analyzed.source.key == key:
-            with self.layers.removed_later():
+        """Nothing is left to compare where the photo is gone, and nothing to be seen where the restored photo is."""
+        if self._shown is None:
+            return
+        with self.layers.removed_later():
+            if self._shown.analyzed.source.key == key:
                 self._leave()
+            elif not self._has_restored:
+                for button in (self.wipe_button, self.grid_button):
+                    button.setChecked(False)
 
     def close_down(self) -> None:
         """Stop, and give keys, grid and layers back."""
@@ -145,6 +151,7 @@ class ComparePanel(Panel):
     def _on_wipe(self, on: bool) -> None:
         if on and self._shown is not None:
             self.grid_button.setChecked(False)
+            self._bring_back(self._shown)
             self._start_wipe(self._shown)
         else:
             self.wipe.stop()
@@ -154,6 +161,7 @@ class ComparePanel(Panel):
         if on and self._shown is not None:
             self.wipe_button.setChecked(False)
             self.let_go()
+            self._bring_back(self._shown)
             self.side_by_side.start(self._shown.analyzed.source.key)
         else:
             self.side_by_side.stop()
@@ -174,6 +182,20 @@ class ComparePanel(Panel):
         self.original.let_go()
 
     # -- the parts ------------------------------------------------------------------------------------------------
+
+    @property
+    def _has_restored(self) -> bool:
+        """Whether the restored photo is among the layers; a person may have deleted it."""
+        return (
+            self._shown is not None
+            and self.window_of_run.layers.find(Role.RESTORED, self._shown.analyzed.source.key) is not None
+        )
+
+    def _bring_back(self, shown: Restored) -> None:
+        """Add the restored photo again where a person has deleted it: it is needed now."""
+        if not self._has_restored:
+            source = shown.analyzed.source
+            self.window_of_run.layers.show(restored_layer(source, shown.result.restored, shown.record), source.key)
 
     def _start_wipe(self, shown: Restored) -> None:
         self.window_of_run.layers.follow_photo(shown.analyzed.source)
