@@ -204,6 +204,21 @@ def test_a_colour_stack_and_a_plain_picture(
     assert (made.rgb, made.data.shape) == (True, (2, 96, 128, 3))
 
 
+def test_what_is_said_of_the_frames_follows_the_layer(
+    viewer: Any, open_tiny: OpenDeblurrer, frames: np.ndarray, qtbot: Any
+) -> None:
+    """A layer may be renamed, and a recording grows."""
+    layer = viewer.add_image(frames[0], name="first")
+    _, panel = dock(viewer, open_tiny)
+    assert not panel.frames_button.isEnabled()
+    layer.name = "film"
+    assert panel.frames_label.text() == "“film” is one picture: press Run above."
+    layer.data = frames[:2]
+    assert (panel.frames_label.text(), panel.frames_button.isEnabled()) == ("“film” has 2 frames.", True)
+    layer.data = frames
+    assert panel.frames_label.text() == "“film” has 4 frames."
+
+
 def test_a_folder_is_restored_with_what_is_set_in_the_window(
     viewer: Any, open_tiny: OpenDeblurrer, model: M2AENet, photo: np.ndarray, qtbot: Any, tmp_path: Path
 ) -> None:

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from napari.layers import Image
+from napari.layers import Image, Layer
 from napari.viewer import Viewer
 from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QComboBox, QFileDialog, QHBoxLayout, QPushButton, QSizePolicy, QWidget
@@ -13,7 +13,10 @@ FILE_FILTER = "Photos (*.png *.jpg *.jpeg *.jfif *.tif *.tiff *.webp *.bmp);;All
 
 
 class PhotoChooser(QWidget):
-    """`changed()` when another layer is chosen; `open_requested(path)` when a person picked a file."""
+    """`changed()` when another layer is chosen, or the chosen one has another name or other data.
+
+    `open_requested(path)` when a person picked a file.
+    """
 
     changed = Signal()
     open_requested = Signal(str)
@@ -56,7 +59,7 @@ class PhotoChooser(QWidget):
         for event in (events.inserted, events.removed, events.reordered):
             event.connect(self._refresh)
         for layer in self._viewer.layers:
-            layer.events.name.connect(self._refresh)
+            self._listen(layer)
         self._follows = True
         self._refresh()
 
@@ -69,24 +72,34 @@ class PhotoChooser(QWidget):
             event.disconnect(self._refresh)
         for layer in self._viewer.layers:
             layer.events.name.disconnect(self._refresh)
+            layer.events.data.disconnect(self._on_data)
         self._follows = False
+
+    def _listen(self, layer: Layer) -> None:
+        layer.events.name.connect(self._refresh)
+        layer.events.data.connect(self._on_data)
+
+    def _on_data(self, event: object) -> None:
+        """A stack may have other frames now."""
+        if event.source.unique_id == self.list.currentData():  # type: ignore[attr-defined]
+            self.changed.emit()
 
     def _candidates(self) -> list[Image]:
         return [layer for layer in self._viewer.layers if isinstance(layer, Image) and not is_result(layer)]
 
     def _refresh(self, event: object = None) -> None:
         if getattr(event, "type", None) == "inserted":
-            event.value.events.name.connect(self._refresh)  # type: ignore[attr-defined]
-        before = self.list.currentData()
+            self._listen(event.value)  # type: ignore[attr-defined]
+        before = self.list.currentData(), self.list.currentText()
         layers = self._candidates()
         self.list.blockSignals(True)
         self.list.clear()
         for layer in layers:
             self.list.addItem(layer.name, layer.unique_id)
-        known = before is not None and self.list.findData(before) >= 0
-        self.list.setCurrentIndex(self.list.findData(before) if known else self._first_choice(layers))
+        known = before[0] is not None and self.list.findData(before[0]) >= 0
+        self.list.setCurrentIndex(self.list.findData(before[0]) if known else self._first_choice(layers))
         self.list.blockSignals(False)
-        if self.list.currentData() != before:
+        if (self.list.currentData(), self.list.currentText()) != before:
             self.changed.emit()
 
     def _first_choice(self, layers: list[Image]) -> int:
