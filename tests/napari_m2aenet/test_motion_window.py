@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import csv
+import gc
+import weakref
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -371,6 +373,22 @@ def test_closing_the_dock_leaves_the_viewers_pointer_and_camera(open_window: Cal
     camera_of(window.viewer).zoom *= 3
     window.settle()
     assert not window.tab.filmer.is_busy
+
+
+def test_a_closed_dock_keeps_nothing_of_the_photo_and_of_the_model(open_window: Callable[..., Window]) -> None:
+    """Even where a script still holds the widget, which may be opened again."""
+    window = open_window()
+    window.click(window.tab.film.make_button)
+    window.until(lambda: window.tab.session.film is not None and not window.tab.filmer.is_busy)
+    analyzed = window.widget.session.analyzed
+    kept = {name: weakref.ref(getattr(analyzed, name)) for name in ("analysis", "deblurrer", "levels")}
+    del analyzed
+    window.viewer.window.remove_dock_widget(window.widget)
+    window.settle()
+    gc.collect()
+    assert [name for name, known in kept.items() if known() is not None] == []
+    assert not window.tab.film.make_button.isEnabled()
+    assert not window.tab.film.save_button.isEnabled()
 
 
 def test_closing_the_viewer_right_after_zooming_and_pointing_starts_nothing(

@@ -123,9 +123,10 @@ class BlurPanel(Panel):
         self.show_mask()
 
     def close_down(self) -> None:
-        """Stop counting, and leave the viewer's events."""
+        """Stop counting, leave the viewer's events, and keep nothing of the photo."""
         self._counter.cancel()
-        self._counted = ()
+        self._counted, self._curve = (), None
+        self.histogram.show_levels(None)
         self.layer.unfollow()
         if self._follows:
             self.window_of_run.viewer.events.theme.disconnect(self._on_theme)

@@ -228,6 +228,7 @@ class MaskControl(QObject):
         self.paint("pan_zoom")
         self.selection.remove()
         self.layer.leave()
+        self._levels = None
         self._follow(leave=True)
 
     def _on_active(self, event: object = None) -> None:

@@ -92,10 +92,13 @@ class MotionPanel(Panel):
         self._show_state()
 
     def close_down(self) -> None:
-        """Stop what runs, and leave the viewer's pointer and camera."""
+        """Stop what runs, leave the viewer's pointer and camera, and keep nothing of photo and model."""
         self._stop_work()
         self.probe.leave()
         self.view.unfollow()
+        if (source := self._source) is not None:
+            self.session.forget(source.key)
+            self._show_state()
 
     # -- motion ---------------------------------------------------------------------------------------------------
 
