@@ -214,6 +214,38 @@ def test_the_folder_of_an_earlier_run_shows_how_it_went(
     assert panel.status.text().startswith("Choose a folder")
 
 
+@pytest.mark.parametrize("theme", ["dark", "light"])
+def test_the_words_of_the_curves_can_be_read_in_each_theme(
+    viewer: Any, open_tiny: OpenDeblurrer, tmp_path: Path, qtbot: Any, theme: str
+) -> None:
+    """The colours of the lines, which are the darkest or the lightest of their hue, stand out as letters should."""
+    _, panel = tab(viewer, open_tiny)
+    panel.order.out.choose(str(written_run(tmp_path / "earlier")))
+    viewer.theme = theme
+    qtbot.wait(50)
+    picture = panel.plot.grab().toImage()
+    colours = [picture.pixelColor(x, y) for x in range(picture.width()) for y in range(picture.height())]
+    ground = max(set(map(QColor.name, colours)), key=list(map(QColor.name, colours)).count)
+    for least, most in ((20, 45), (180, 205)):  # hues of orange and of blue
+        lines = [c.name() for c in colours if least < c.hue() < most and c.saturation() > 150]
+        assert max(contrast(line, ground) for line in lines) >= 3
+
+
+def contrast(one: str, other: str) -> float:
+    """How far two colours are apart, 1 to 21, as the guidelines for web content take it."""
+
+    def luminance(name: str) -> float:
+        shares = [value / 12.92 if value <= 0.03928 else ((value + 0.055) / 1.055) ** 2.4 for value in rgb(name)]
+        return 0.2126 * shares[0] + 0.7152 * shares[1] + 0.0722 * shares[2]
+
+    def rgb(name: str) -> tuple[float, float, float]:
+        colour = QColor(name)
+        return colour.redF(), colour.greenF(), colour.blueF()
+
+    dark, light = sorted((luminance(one), luminance(other)))
+    return (light + 0.05) / (dark + 0.05)
+
+
 def test_what_is_missing_is_a_sentence(
     viewer: Any, open_tiny: OpenDeblurrer, tmp_path: Path, qtbot: Any, notifications: list[str]
 ) -> None:

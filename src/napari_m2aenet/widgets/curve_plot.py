@@ -47,7 +47,7 @@ class CurvePlot(QWidget):
         ):
             low, high = _limits(curve[1])
             side = Qt.AlignmentFlag.AlignLeft if is_left else Qt.AlignmentFlag.AlignRight
-            painter.setPen(QColor(colour))
+            painter.setPen(_on_ground_of(text, colour))
             if len(curve[0]):
                 self._draw(painter, frame, curve, (low, high), last, with_points=not is_left)
                 name = f"{name} {_range_text(low, high)}"
@@ -94,6 +94,11 @@ def _range_text(low: float, high: float) -> str:
     """Both ends, with as many digits as tell them apart."""
     digits = int(np.clip(2 - np.floor(np.log10(high - low)), 0, 4))
     return f"{low:.{digits}f} to {high:.{digits}f}"
+
+
+def _on_ground_of(text: QColor, colour: str) -> QColor:
+    """Return a colour of the curves, darkened where the text is dark, since the ground is light there."""
+    return QColor(colour).darker(140) if text.lightness() < 128 else QColor(colour)
 
 
 def _faint(colour: QColor) -> QColor:
