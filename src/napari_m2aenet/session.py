@@ -198,6 +198,8 @@ class Session:
         is_run = wanted or (self._live_job is not None and _source_of(self._live_job).key == key)
         if self.analyzed is not None and self.analyzed.source.key == key:
             self.analyzed, self.restored, self._wants_restoration = None, None, False
+            if not self.is_busy:
+                self.status = Status(f"The photo was removed. {NOTHING_YET}")
         self.masks.forget(key)
         if is_run:
             self.cancel()

@@ -262,6 +262,7 @@ def test_nothing_is_kept_of_a_removed_layer(session: Session, source: Source) ->
     run(session, source)
     session.forget(source.key)
     assert (session.analyzed, session.restored, session.mask_at(0.5)) == (None, None, None)
+    assert session.status.text == "The photo was removed. Choose a photo and press Run."
     session.request_threshold(0.1)
     assert session.next_job() is None
 
