@@ -51,6 +51,11 @@ def dock(viewer: Any, weights: str | None = None) -> tuple[Any, Any]:
     return widget, next(panel for panel in widget.panels if isinstance(panel, RecordPanel))
 
 
+def save(panel: Any, path: Path, qtbot: Any) -> None:
+    panel.save_to(str(path))
+    qtbot.waitUntil(lambda: panel.saver.job is None, timeout=RUN_MS)
+
+
 def wait_until_done(widget: Any, qtbot: Any) -> None:
     qtbot.waitUntil(lambda: not widget.session.is_busy and widget.session.job is None, timeout=RUN_MS)
     assert widget.session.status.error is None, widget.session.status.text
@@ -143,7 +148,7 @@ def test_the_record_of_a_stack_restores_all_its_frames_again(
     qtbot.mouseClick(batch.frames_button, LEFT)
     qtbot.waitUntil(lambda: batch.runner.job is None, timeout=RUN_MS)
     restored = viewer.layers["restored frames: film"].data
-    panel.save_to(str(tmp_path / "saved" / "film result.json"))
+    save(panel, tmp_path / "saved" / "film result.json", qtbot)
     np.testing.assert_array_equal(tifffile.imread(tmp_path / "saved" / "film result.tif"), restored)
     mask = tifffile.imread(tmp_path / "saved" / "film result_mask.tif")
     np.testing.assert_array_equal(mask > 0, viewer.layers["blur mask of frames: film"].data > 0)
@@ -170,7 +175,7 @@ def test_a_saved_result_is_repeated_when_its_record_is_opened(
     widget._go_on()
     wait_until_done(widget, qtbot)
     restored = widget.session.restored.result.restored
-    panel.save_to(str(tmp_path / "saved" / "result.json"))
+    save(panel, tmp_path / "saved" / "result.json", qtbot)
     assert panel.status.text().startswith("Saved: result.json, ")
     folder = tmp_path / "saved"
     np.testing.assert_array_equal(read_image(folder / "result.png").pixels, restored)
@@ -204,7 +209,7 @@ def test_a_repetition_that_was_cancelled_gives_its_mask_to_no_other_run(
     widget.session.request_mask(mask)
     widget._go_on()
     wait_until_done(widget, qtbot)
-    panel.save_to(str(tmp_path / "result.json"))
+    save(panel, tmp_path / "result.json", qtbot)
     viewer.layers.clear()
     panel.repeat_file(str(tmp_path / "result.json"))
     qtbot.waitUntil(lambda: widget.session.is_busy, timeout=RUN_MS)
@@ -230,7 +235,7 @@ def test_a_frame_and_batches_of_one_stack_are_saved_each_by_itself(
     assert len(results) == 3
     for number, layer in enumerate(results):
         viewer.layers.selection.active = layer
-        panel.save_to(str(tmp_path / f"{number}.json"))
+        save(panel, tmp_path / f"{number}.json", qtbot)
         assert panel.status.text().startswith(f"Saved: {number}.json")
         assert ("frames" in json.loads((tmp_path / f"{number}.json").read_text("utf-8"))) == ("frames" in layer.name)
 
@@ -252,14 +257,14 @@ def test_what_is_saved_is_the_result_of_the_selected_photo_else_of_the_last_run(
 
     def saved_photo() -> np.ndarray:
         path = tmp_path / f"{len(list(tmp_path.glob('*.json')))}.json"
-        panel.save_to(str(path))
+        save(panel, path, qtbot)
         assert panel.status.text().startswith(f"Saved: {path.name}"), panel.status.text()
         return read_image(path.with_name(f"{path.stem}_photo.png")).pixels
 
     for chosen, expected in ((None, low), (low, low), (viewer.layers["film: low"], low), (high, high)):
         viewer.layers.selection.active = chosen
         np.testing.assert_array_equal(saved_photo(), expected.data)
-    panel.save_to(str(tmp_path / "result.png"))
+    save(panel, tmp_path / "result.png", qtbot)
     assert "give one that ends with .json" in panel.status.text()
 
 
@@ -356,11 +361,33 @@ def test_a_mask_that_moved_on_is_not_saved_with_an_older_photo(
 ) -> None:
     layer = viewer.add_image(photo, rgb=True, name="street")
     widget, panel = dock(viewer, weights)
-    panel.save_to(str(tmp_path / "result.json"))
+    save(panel, tmp_path / "result.json", qtbot)
     assert panel.status.text() == "⚠ There is no result yet; run a photo first."
     run(widget, qtbot)
     mask = widget.layers.find(Role.MASK, layer.unique_id)
     mask.data = 1 - mask.data
-    panel.save_to(str(tmp_path / "result.json"))
+    save(panel, tmp_path / "result.json", qtbot)
     assert "The mask has moved on since the photo was restored" in panel.status.text()
     assert not list(tmp_path.glob("result*"))
+
+
+def test_saving_goes_on_beside_the_window_with_the_mask_as_it_was(
+    viewer: Any, weights: str, photo: np.ndarray, qtbot: Any, tmp_path: Path
+) -> None:
+    """A stroke on the mask while its file is written, and a dock that is closed before all are."""
+    layer = viewer.add_image(photo, rgb=True, name="street")
+    widget, panel = dock(viewer, weights)
+    run(widget, qtbot)
+    mask = widget.layers.find(Role.MASK, layer.unique_id)
+    expected = mask.data.copy()
+    panel.save_to(str(tmp_path / "result.json"))
+    assert panel.status.text() == "Saving …"
+    assert not panel.save_button.isEnabled()
+    mask.data[...] = 1 - mask.data
+    panel.save_to(str(tmp_path / "second.json"))
+    panel.close_down()
+    qtbot.waitUntil(lambda: panel.saver.job is None, timeout=RUN_MS)
+    assert panel.status.text().startswith("Saved: result.json, ")
+    assert panel.save_button.isEnabled()
+    np.testing.assert_array_equal(read_image(tmp_path / "result_mask.png").pixels > 0, expected > 0)
+    assert not list(tmp_path.glob("second*"))

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from napari import save_layers
 from napari.layers import Image, Labels, Vectors
 from numpy.typing import NDArray
 from qtpy.QtCore import QTimer
@@ -27,6 +26,7 @@ from napari_m2aenet.frames import StackRole
 from napari_m2aenet.jobs import Analyzed, CallJob, Restored
 from napari_m2aenet.layer_data import Role
 from napari_m2aenet.repeating import RECORD_KEY, REPEAT_KEY, Copyable, Repeat
+from napari_m2aenet.result_writer import FullLayerData, save_result
 from napari_m2aenet.session import sentence
 from napari_m2aenet.source import Source, source_of_layer
 from napari_m2aenet.widgets.layers import TAG, is_result
@@ -65,6 +65,7 @@ class RecordPanel(Panel):
             "How the result was made is shown here after a run.", "What was copied, or the record of the result."
         )
         self.runner = JobRunner(self)
+        self.saver = JobRunner(self)
         self._repeat: tuple[Source, Repeat] | None = None
         self._follows = False
         self._lay_out()
@@ -89,19 +90,31 @@ class RecordPanel(Panel):
             self.save_to(path)
 
     def save_to(self, path: str) -> None:
-        """Save the layers of the result through napari, so that it is the same as File > Save."""
+        """Save the layers of the result in the background, as napari's File > Save does."""
+        if self.saver.job is not None:
+            return
         try:
             result = self._to_save()
             if result is None:
                 raise InputError("There is no result yet; run a photo first.")
-            written = save_layers(path, self._with_companions(result), plugin=PLUGIN)
-            if not written:
+            if Path(path).suffix.lower() != ".json":
                 raise InputError(f"{path} is no name for a record; give one that ends with .json.")
+            layers = [_as_it_is(layer) for layer in self._with_companions(result)]
         except Exception as error:
-            # of what cannot be saved, the cause is the sentence for a person
-            self._fail(error.__cause__ if isinstance(error.__cause__, InputError) else error)
+            self._fail(error)
+            return
+        self.status.setText("Saving …")
+        self.save_button.setEnabled(False)
+        self.saver.start(CallJob("saving a result", lambda: save_result(path, layers)))
+
+    def _on_saved(self, job: CallJob) -> None:
+        self.save_button.setEnabled(True)
+        if job.error is not None:
+            self._fail(job.error)
+        elif job.value is not None:
+            self.status.setText(f"Saved: {', '.join(Path(name).name for name in job.value)}.")
         else:
-            self.status.setText(f"Saved: {', '.join(Path(name).name for name in written)}.")
+            self.status.setText("Nothing was saved.")
 
     def _to_save(self) -> Any:
         """The restored layer of the photo that is selected, or that one of its results is; else of the last run."""
@@ -170,7 +183,7 @@ class RecordPanel(Panel):
             self._repeat = None
 
     def close_down(self) -> None:
-        """Leave the viewer's events."""
+        """Leave the viewer's events; what is being saved is finished."""
         if self.runner.job is not None:
             self.runner.job.cancel()
         if self._follows:
@@ -306,6 +319,14 @@ class RecordPanel(Panel):
         self.save_button.clicked.connect(lambda _checked: self.save())
         self.open_button.clicked.connect(lambda _checked: self.open_record())
         self.runner.ended.connect(self._on_copied)
+        self.saver.ended.connect(self._on_saved)
+
+
+def _as_it_is(layer: Image | Labels | Vectors) -> FullLayerData:
+    """A layer for the writer, as it is now: a mask may be painted on, and a record replaced, while it is saved."""
+    data, keywords, kind = layer.as_layer_data_tuple()
+    data = np.array(data) if isinstance(layer, Labels) else data
+    return data, {**keywords, "metadata": dict(keywords["metadata"])}, kind
 
 
 def _button(label: str, tooltip: str) -> QPushButton:
