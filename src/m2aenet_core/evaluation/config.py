@@ -41,8 +41,8 @@ class EvaluateConfig(WholePhotosConfig):
     """Whether the photos' values add up as light does, as in means of a video's frames; if not, they are sRGB."""
     pairs: bool | None = None
     """Whether `data` holds pairs; otherwise blur is made on its photos. By default what it holds decides."""
-    split: str = "test"
-    """Which split of the pairs: train, test or val, where there are such folders."""
+    split: Literal["train", "test", "val"] = "test"
+    """Which split of the pairs, where there are such folders."""
     blur: Literal["blur", "blur_gamma"] = "blur"
     """Which of GOPRO_Large's blurred photos."""
     masks: str | None = None
