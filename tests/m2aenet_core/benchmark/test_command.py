@@ -5,6 +5,8 @@ from __future__ import annotations
 import importlib.util
 import subprocess
 import sys
+from pathlib import Path
+from typing import Never
 
 import pytest
 
@@ -35,6 +37,33 @@ def test_every_benchmark_is_a_module_with_help(name: str, capsys: pytest.Capture
     assert importlib.util.find_spec(f"m2aenet_core.benchmark.{name}") is not None
     assert main([name, "--help"]) == 0
     assert capsys.readouterr().out.startswith("usage:")
+
+
+@pytest.mark.parametrize(
+    ("name", "measuring"),
+    [
+        ("inference", "benchmark_inference"),
+        ("operators", "benchmark_operators"),
+        ("train", "benchmark_training"),
+        ("masks", "benchmark_masks"),
+        ("oracle", "benchmark_oracle"),
+        ("scales", "benchmark_scales"),
+    ],
+)
+def test_a_file_that_cannot_be_written_is_told_of_before_anything_is_measured(
+    name: str, measuring: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def measure(config: object) -> Never:
+        raise AssertionError("measured for nothing")
+
+    monkeypatch.setattr(f"m2aenet_core.benchmark.{name}.{measuring}", measure)
+    (tmp_path / "taken").touch()
+    data = ["--data", str(tmp_path)] if name in ("masks", "oracle", "scales") else []
+    assert main([name, *data, "--out", str(tmp_path / "taken" / "figures.json")]) == 1
+    error = capsys.readouterr().err
+    assert error.startswith("error: ")
+    assert "taken" in error
+    assert "\n" not in error.strip()
 
 
 def test_the_package_runs_as_a_module_and_its_help_loads_no_torch() -> None:
