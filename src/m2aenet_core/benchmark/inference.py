@@ -10,7 +10,6 @@ import math
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -18,8 +17,9 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 
 from m2aenet_core.analysis import Analysis
-from m2aenet_core.atomic import require_writable, write_atomic
+from m2aenet_core.atomic import write_atomic
 from m2aenet_core.benchmark.eager_nafnet import as_released
+from m2aenet_core.benchmark.options import parse_benchmark
 from m2aenet_core.benchmark.report import encode_measurements, markdown_table, megabytes, percent
 from m2aenet_core.benchmark.rivals import rivals
 from m2aenet_core.benchmark.shares import time_shares
@@ -31,7 +31,6 @@ from m2aenet_core.machine import describe_machine, describe_versions
 from m2aenet_core.models.m2aenet import M2AENet, M2AENetConfig
 from m2aenet_core.models.nafnet import NAFNet
 from m2aenet_core.ops.padding import round_up
-from m2aenet_core.options import parse_options
 
 EAGER = "NAFNet, eager"
 FORMS = ("adaptive", "exact", "again")
@@ -295,9 +294,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     def run() -> None:
         about = "Measure how the cost of deblurring follows the blur, beside NAFNet."
-        config = parse_options(InferenceBenchmarkConfig, "m2aenet benchmark inference", about, argv)
-        for written in filter(None, (config.out, config.figure)):
-            require_writable(Path(written))
+        config = parse_benchmark(InferenceBenchmarkConfig, "inference", about, argv, files=("out", "figure"))
         if config.threads:
             torch.set_num_threads(config.threads)
         device = resolve_device(config.device)

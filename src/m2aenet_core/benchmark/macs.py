@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import torch
 
 from m2aenet_core.atomic import write_atomic
+from m2aenet_core.benchmark.options import parse_benchmark
 from m2aenet_core.benchmark.report import percent
 from m2aenet_core.errors import InputError
 from m2aenet_core.models.lmdvit import LMDViT
@@ -20,7 +21,6 @@ from m2aenet_core.models.m2aenet import M2AENet, M2AENetConfig
 from m2aenet_core.models.macs import count_macs
 from m2aenet_core.models.nafnet import NAFNet
 from m2aenet_core.models.network import Network
-from m2aenet_core.options import parse_options
 
 NETWORKS: Mapping[str, Callable[[], Network]] = {
     "NAFNet": NAFNet,
@@ -75,7 +75,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     def run() -> None:
         about = "Count the multiply-adds of every network, by the share of the photo that is blurred."
-        config = parse_options(MacsConfig, "m2aenet benchmark macs", about, argv)
+        config = parse_benchmark(MacsConfig, "macs", about, argv)
         counts = benchmark_macs(config)
         print(f"10^9 multiply-adds at {config.width}x{config.height}, by the density of the blur\n")
         print("| network | parameters | " + " | ".join(map(percent, config.densities)) + " |")

@@ -17,7 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from m2aenet_core.atomic import require_writable, write_atomic
+from m2aenet_core.atomic import write_atomic
+from m2aenet_core.benchmark.options import parse_benchmark
 from m2aenet_core.benchmark.report import encode_measurements, markdown_table
 from m2aenet_core.data.folder import list_images, read_rgb
 from m2aenet_core.data.pair_pixels import read_mask
@@ -26,7 +27,6 @@ from m2aenet_core.device import resolve_device
 from m2aenet_core.errors import InputError
 from m2aenet_core.evaluation.contender import labels
 from m2aenet_core.metrics import Mask, count_probabilities, mask_scores, roc_curve
-from m2aenet_core.options import parse_options
 
 _HEADINGS = ("model", "threshold", "IoU", "precision", "recall", "sharp called blurred", "ROC area")
 
@@ -160,9 +160,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     def run() -> None:
         about = "Tell how well blur is found on photos whose masks were drawn by hand."
-        config = parse_options(MasksConfig, "m2aenet benchmark masks", about, argv)
-        if config.out:
-            require_writable(Path(config.out))
+        config = parse_benchmark(MasksConfig, "masks", about, argv)
         count = len(config.model) * len(find_masks(config.data))
         measured = list(tqdm(benchmark_masks(config), total=count, unit="photo"))
         print(to_table(measured))

@@ -9,19 +9,18 @@ import dataclasses
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Literal
 
 import torch
 
-from m2aenet_core.atomic import require_writable, write_atomic
+from m2aenet_core.atomic import write_atomic
 from m2aenet_core.benchmark.measure import Measurement, compiled, measure
+from m2aenet_core.benchmark.options import parse_benchmark
 from m2aenet_core.benchmark.report import encode_measurements, markdown_table, megabytes
 from m2aenet_core.benchmark.subjects import OPERATORS, SIZES, subjects
 from m2aenet_core.device import resolve_device
 from m2aenet_core.errors import InputError
 from m2aenet_core.machine import describe_machine, describe_versions
-from m2aenet_core.options import parse_options
 
 _HEADINGS = ("", "forward ms", "ratio", "with backward ms", "ratio", "forward MB", "with backward MB")
 
@@ -86,9 +85,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     def run() -> None:
         about = "Measure each operator beside other ways to compute it."
-        config = parse_options(OperatorsConfig, "m2aenet benchmark operators", about, argv)
-        if config.out:
-            require_writable(Path(config.out))
+        config = parse_benchmark(OperatorsConfig, "operators", about, argv)
         if config.threads:
             torch.set_num_threads(config.threads)
         described = describe_machine(resolve_device(config.device)) | describe_versions()

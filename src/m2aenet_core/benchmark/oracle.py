@@ -15,7 +15,8 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from m2aenet_core.atomic import require_writable, write_atomic
+from m2aenet_core.atomic import write_atomic
+from m2aenet_core.benchmark.options import parse_benchmark
 from m2aenet_core.benchmark.report import encode_measurements, markdown_table
 from m2aenet_core.checkpoint import load_model
 from m2aenet_core.data.folder import list_images
@@ -30,7 +31,6 @@ from m2aenet_core.models.network import Decision, Encoded, Network
 from m2aenet_core.models.trajectory import Motion, quadratic_trajectory
 from m2aenet_core.ops.padding import corner_padding
 from m2aenet_core.ops.resize import resize_displacement, resize_image, shrink_mask
-from m2aenet_core.options import parse_options
 from m2aenet_core.pixels import to_uint8
 
 _HEADINGS = ("mask", "motion", "gain inside dB", "beside the first dB")
@@ -171,9 +171,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     def run() -> None:
         about = "Tell what better masks and better motion would bring."
-        config = parse_options(OracleConfig, "m2aenet benchmark oracle", about, argv)
-        if config.out:
-            require_writable(Path(config.out))
+        config = parse_benchmark(OracleConfig, "oracle", about, argv)
         count = len(list_images(config.data, config.manifest)) * config.samples
         total = min(count, config.limit or count)
         measured = [each for some in tqdm(benchmark_oracle(config), total=total, unit="photo") for each in some]

@@ -16,7 +16,8 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from m2aenet_core.atomic import require_writable, write_atomic
+from m2aenet_core.atomic import write_atomic
+from m2aenet_core.benchmark.options import parse_benchmark
 from m2aenet_core.benchmark.report import encode_measurements, markdown_table
 from m2aenet_core.data.folder import Pixels, list_images, read_cutouts, read_rgb
 from m2aenet_core.data.sample import Batch
@@ -25,7 +26,6 @@ from m2aenet_core.deblurrer import Deblurrer
 from m2aenet_core.device import resolve_device
 from m2aenet_core.errors import InputError
 from m2aenet_core.metrics import mask_scores, psnr
-from m2aenet_core.options import parse_options
 from m2aenet_core.pixels import to_uint8
 from m2aenet_core.working_scale import AUTO, Scale
 
@@ -179,9 +179,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     def run() -> None:
         about = "Tell at which working scale blur of which length is best restored."
-        config = parse_options(ScalesConfig, "m2aenet benchmark scales", about, argv)
-        if config.out:
-            require_writable(Path(config.out))
+        config = parse_benchmark(ScalesConfig, "scales", about, argv)
         count = len(config.paths_px) * min(config.limit, len(list_images(config.data)))
         measured = [each for some in tqdm(benchmark_scales(config), total=count, unit="photo") for each in some]
         print(to_table(config, measured))

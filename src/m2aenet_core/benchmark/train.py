@@ -10,13 +10,13 @@ import math
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Literal
 
 import torch
 from lightning_fabric import Fabric
 
-from m2aenet_core.atomic import require_writable, write_atomic
+from m2aenet_core.atomic import write_atomic
+from m2aenet_core.benchmark.options import parse_benchmark
 from m2aenet_core.benchmark.report import encode_measurements, markdown_table, megabytes
 from m2aenet_core.benchmark.timing import compare_times, peak_bytes
 from m2aenet_core.data.sample import Batch
@@ -26,7 +26,6 @@ from m2aenet_core.machine import describe_machine, describe_versions
 from m2aenet_core.models.lmdvit import LMDViTConfig
 from m2aenet_core.models.m2aenet import M2AENetConfig
 from m2aenet_core.models.nafnet import NAFNetConfig
-from m2aenet_core.options import parse_options
 from m2aenet_core.training.config import NetworkKind, TrainConfig
 from m2aenet_core.training.launch import chosen_precision
 from m2aenet_core.training.start import KINDS, in_channels_last, new_network
@@ -184,9 +183,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     def run() -> None:
         about = "Measure a training step of each network beside the others."
-        config = parse_options(TrainBenchmarkConfig, "m2aenet benchmark train", about, argv)
-        if config.out:
-            require_writable(Path(config.out))
+        config = parse_benchmark(TrainBenchmarkConfig, "train", about, argv)
         if config.threads:
             torch.set_num_threads(config.threads)
         described = describe_machine(resolve_device(config.device)) | describe_versions()

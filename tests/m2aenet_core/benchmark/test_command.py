@@ -48,6 +48,7 @@ def test_every_benchmark_is_a_module_with_help(name: str, capsys: pytest.Capture
         ("masks", "benchmark_masks"),
         ("oracle", "benchmark_oracle"),
         ("scales", "benchmark_scales"),
+        ("macs", "benchmark_macs"),
     ],
 )
 def test_a_file_that_cannot_be_written_is_told_of_before_anything_is_measured(
