@@ -108,6 +108,12 @@ def require_writable(target: Path) -> bool:
     return tells_case_apart
 
 
+def require_free(target: Path, *, overwrite: bool) -> None:
+    """Raise InputError where there is something of this name and `overwrite` does not allow that it is replaced."""
+    if not overwrite and exists(target):
+        raise InputError(f"{target} exists; choose another name or allow overwriting")
+
+
 def exists(target: Path) -> bool:
     """Whether there is a file or folder of this name. Raises InputError where the system does not tell."""
     try:

@@ -19,7 +19,7 @@ import torch
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from m2aenet_core.atomic import require_writable
+from m2aenet_core.atomic import require_free, require_writable
 from m2aenet_core.checkpoint import load_model, read_metadata, save_model, weights_path
 from m2aenet_core.data.whole_photos import WholePhotosConfig, blurred_photos, count_blurred_photos
 from m2aenet_core.deblurrer import Deblurrer
@@ -42,6 +42,8 @@ class CalibrateConfig(WholePhotosConfig):
     """Embedded weights by name, or a .safetensors file."""
     half: bool = False
     """Write float16, half the size."""
+    overwrite: bool = False
+    """Replace the weights file if it exists."""
     ensemble: int | None = None
     """Of how many turned copies of a photo the mean is taken, 1, 2, 4 or 8, from now on; left as it is by default."""
     device: str = "auto"
@@ -60,7 +62,8 @@ class Overlap(NamedTuple):
 def calibrate(config: CalibrateConfig) -> tuple[Overlap, Overlap]:
     """Write the calibrated weights; give the overlap at 0.5 before, and at the threshold that became 0.5.
 
-    Raises InputError for a network without a mask, and for a threshold that cannot become 0.5.
+    Raises InputError for a network without a mask, for a threshold that cannot become 0.5, and for a file that
+    exists unless `overwrite`.
     """
     if config.threshold is not None and not 0 < config.threshold < 1:
         raise InputError(f"the threshold is {config.threshold}; give a number between 0 and 1")
@@ -68,6 +71,7 @@ def calibrate(config: CalibrateConfig) -> tuple[Overlap, Overlap]:
     if not isinstance(model, M2AENet) or not model.has_mask:
         raise InputError(f"{config.model} has no mask predictor to calibrate; give an M2AENet that finds blur")
     require_writable(Path(config.out))
+    require_free(Path(config.out), overwrite=config.overwrite)
     if config.ensemble is not None:
         model.config = replace(model.config, ensemble=config.ensemble)
     blurred, sharp = _histograms(Deblurrer(model, device=config.device), config)

@@ -13,9 +13,11 @@ import dataclasses
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import torch
 
+from m2aenet_core.atomic import require_free
 from m2aenet_core.checkpoint import load_model, save_model
 from m2aenet_core.errors import InputError
 from m2aenet_core.models.learning import Learning, learning_parts
@@ -42,21 +44,28 @@ class CombineConfig:
     """Weights that began as the same network and learned motion, to take the motion from; those of `model` without."""
     mean_with: str | None = None
     """Weights that began as the same network, whose mean with those of `model` is to be taken first."""
+    share: float = 0.5
+    """The part of `mean_with` in that mean, between 0 and 1; the rest is of `model`."""
     out: str = "combined.safetensors"
     """The weights file to write."""
     half: bool = False
     """Write float16, half the size."""
+    overwrite: bool = False
+    """Replace the weights file if it exists."""
 
 
 def combine(config: CombineConfig) -> M2AENet:
     """Write and give the network with the decisions or the motion of one and all else of another, or of a mean of two.
 
     Raises InputError for networks of another form, for decisions or motion that do not learn apart, and for features
-    before the motion that are not the same.
+    before the motion that are not the same, for a share that is none, and for a file that exists unless `overwrite`.
     """
+    if not 0 < config.share < 1:  # NaN too
+        raise InputError(f"the share of mean_with is {config.share}; give a number between 0 and 1")
+    require_free(Path(config.out), overwrite=config.overwrite)
     network = _read(config.model)
     if config.mean_with is not None:
-        _take_mean(network, config.model, config.mean_with)
+        _take_mean(network, config)
     if config.decisions is not None:
         network = _with_decisions(network, config.model, config.decisions)
     if config.motion is not None:
@@ -65,12 +74,13 @@ def combine(config: CombineConfig) -> M2AENet:
     return network
 
 
-def _take_mean(network: M2AENet, its_name: str, name_of_other: str) -> None:
-    """Let the weights of a network be the mean of its own and those that are named."""
-    other = _read(name_of_other)
-    _check_alike(network, other, its_name, name_of_other, with_motion=True)
-    state = network.state_dict()
-    network.load_state_dict({name: torch.lerp(state[name], value, 0.5) for name, value in other.state_dict().items()})
+def _take_mean(network: M2AENet, config: CombineConfig) -> None:
+    """Let the weights of a network be the mean of its own and those that are to be mixed in."""
+    assert config.mean_with is not None
+    other = _read(config.mean_with)
+    _check_alike(network, other, config.model, config.mean_with, with_motion=True)
+    own, others = network.state_dict(), other.state_dict()
+    network.load_state_dict({name: torch.lerp(own[name], value, config.share) for name, value in others.items()})
 
 
 def _with_decisions(rest: M2AENet, its_name: str, name_of_decisions: str) -> M2AENet:
@@ -160,7 +170,9 @@ def _read(name_or_path: str) -> M2AENet:
 
 def _sources(config: CombineConfig) -> str:
     """Tell what came from where."""
-    rest = config.model if config.mean_with is None else f"the mean of {config.model} and {config.mean_with}"
+    rest = config.model
+    if config.mean_with is not None:
+        rest = f"the mean of {1 - config.share:g} of {config.model} and {config.share:g} of {config.mean_with}"
     taken = {"motion": config.motion, "decisions": config.decisions}
     parts = [f"the {part} of {source}" for part, source in taken.items() if source is not None]
     return ", ".join([*parts, f"all else of {rest}"]) if parts else rest

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from m2aenet_core import __version__
-from m2aenet_core.atomic import require_writable, write_atomic
+from m2aenet_core.atomic import require_free, require_writable, write_atomic
 from m2aenet_core.cli import run_command
 from m2aenet_core.errors import InputError
 from m2aenet_core.onnx_file import (
@@ -60,18 +60,19 @@ def export_onnx(
     opset: int = LOWEST_OPSET,
     half: bool = False,
     verify: bool | None = None,
+    overwrite: bool = False,
 ) -> Exported:
     """Write a network as an ONNX file, whole or not at all.
 
     model: an M2AENet or a NAFNet, embedded weights by name, or a .safetensors file. opset: the version of ONNX's
     operators, 18 to 23. half: store the weights as float16, half the size; it computes in float32. verify: run the
     file in ONNX Runtime and write it only if it gives what the network gives, up to 1e-4 (of the largest value, where
-    that is above 1); by default if ONNX Runtime is installed.
+    that is above 1); by default if ONNX Runtime is installed. overwrite: replace a file that exists.
 
-    Raises InputError for other networks, missing packages, paths that do not end in .onnx or cannot be written.
+    Raises InputError for other networks, missing packages, paths that do not end in .onnx, exist or cannot be written.
     """
     path = Path(path)
-    _check_request(path, opset, verify)
+    _check_request(path, opset, verify, overwrite)
     from m2aenet_core.onnx_network import check_exportable, inputs_of, outputs_of, traced
 
     source, metadata = _loaded(model)
@@ -93,7 +94,7 @@ def export_onnx(
     return Exported(len(content), difference)
 
 
-def _check_request(path: Path, opset: int, verify: bool | None) -> None:
+def _check_request(path: Path, opset: int, verify: bool | None, overwrite: bool) -> None:
     if path.suffix != ".onnx":
         raise InputError(f"{path} does not end in .onnx; give the file to write, such as model.onnx")
     if not LOWEST_OPSET <= opset <= HIGHEST_OPSET:
@@ -102,6 +103,7 @@ def _check_request(path: Path, opset: int, verify: bool | None) -> None:
         raise InputError("ONNX Runtime is not installed; run: pip install onnxruntime, or give --no-verify")
     require_onnx()
     require_writable(path)
+    require_free(path, overwrite=overwrite)
 
 
 def _has_runtime() -> bool:
@@ -241,9 +243,16 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _export(options: argparse.Namespace) -> None:
-    _check_request(options.out, options.opset, options.verify)
+    _check_request(options.out, options.opset, options.verify, options.overwrite)
     print(f"tracing {options.model}; this takes a minute, and several for a large network", flush=True)
-    exported = export_onnx(options.model, options.out, opset=options.opset, half=options.half, verify=options.verify)
+    exported = export_onnx(
+        options.model,
+        options.out,
+        opset=options.opset,
+        half=options.half,
+        verify=options.verify,
+        overwrite=options.overwrite,
+    )
     if exported.difference is None:
         found = "it was not compared with the network"
         if options.verify is None:
@@ -264,6 +273,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--model", default="default", help="name of embedded weights or a .safetensors file (default: default)")
     add("--opset", type=int, default=LOWEST_OPSET, metavar="N", help=f"version of ONNX's operators, {_OPSETS}")
     add("--half", action="store_true", help="store the weights as float16, half the size; it computes in float32")
+    add("--overwrite", action="store_true", help="replace the file if it exists")
     add(
         "--verify",
         action=argparse.BooleanOptionalAction,

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image as PillowImage
 
-from m2aenet_core.atomic import atomic_path, exists
+from m2aenet_core.atomic import atomic_path, require_free
 from m2aenet_core.errors import InputError
 from m2aenet_core.figures import displayable
 from m2aenet_core.pixels import Image, ValueRange, value_range_of
@@ -43,8 +43,7 @@ def write_film(
     check_film_path(path)
     if not 0 < frames_per_second < math.inf:  # NaN too
         raise InputError(f"frames_per_second is {frames_per_second}; give a number above 0, such as 10")
-    if exists(path) and not overwrite:
-        raise InputError(f"{path} exists; choose another name or allow overwriting")
+    require_free(path, overwrite=overwrite)
     with atomic_path(path) as temporary:
         if path.suffix.lower() in (".tif", ".tiff"):
             _write_tiff(temporary, film)

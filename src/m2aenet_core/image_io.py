@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
-from m2aenet_core.atomic import exists, write_atomic
+from m2aenet_core.atomic import require_free, write_atomic
 from m2aenet_core.errors import InputError
 from m2aenet_core.exif import upright_exif
 from m2aenet_core.pillow_io import decode_with_pillow, encode_with_pillow
@@ -90,8 +90,7 @@ def write_image(path: str | Path, pixels: np.ndarray, like: Photo | None = None,
             pixels, or it cannot be written.
     """
     path = Path(path)
-    if exists(path) and not overwrite:
-        raise InputError(f"{path} exists; choose another name or allow overwriting")
+    require_free(path, overwrite=overwrite)
     write_atomic(path, encode_image(path, pixels, like))
 
 

@@ -99,6 +99,15 @@ def test_a_file_that_cannot_be_written_is_told_of_before_any_work(config: Calibr
         calibrate(replace(config, out=str(tmp_path), data="no such folder"))
 
 
+def test_weights_that_exist_are_replaced_only_where_asked(config: CalibrateConfig) -> None:
+    Path(config.out).write_bytes(b"older")
+    with pytest.raises(InputError, match=r"calibrated\.safetensors exists; choose another name or allow overwriting"):
+        calibrate(replace(config, data="no such folder"))
+    assert Path(config.out).read_bytes() == b"older"
+    calibrate(replace(config, overwrite=True))
+    assert isinstance(load_model(config.out), M2AENet)
+
+
 def test_nothing_but_one_bias_changes(config: CalibrateConfig) -> None:
     calibrate(config)
     before, after = load_file(config.model), load_file(config.out)
@@ -122,7 +131,7 @@ def test_a_threshold_of_ones_own_becomes_a_half(config: CalibrateConfig, photo: 
     assert chosen.threshold == 0.8
     old, new = (Deblurrer(path, device="cpu").analyze(photo[:96, :96]) for path in (config.model, config.out))
     assert torch.equal(old.coarse_probability > 0.8, new.coarse_probability > 0.5)
-    before, same = calibrate(replace(config, threshold=0.5))
+    before, same = calibrate(replace(config, threshold=0.5, overwrite=True))
     assert before == same
     assert torch.equal(load_file(config.model)[LAST_BIAS], load_file(config.out)[LAST_BIAS])
     with pytest.raises(InputError, match="give a number between 0 and 1"):
@@ -132,7 +141,7 @@ def test_a_threshold_of_ones_own_becomes_a_half(config: CalibrateConfig, photo: 
 def test_the_weights_are_calibrated_for_as_many_copies_as_they_say(config: CalibrateConfig, photo: np.ndarray) -> None:
     calibrate(config)
     alone = load_file(config.out)[LAST_BIAS]
-    _, best = calibrate(replace(config, ensemble=4))
+    _, best = calibrate(replace(config, ensemble=4, overwrite=True))
     assert not torch.equal(load_file(config.out)[LAST_BIAS], alone)
     new = Deblurrer(config.out, device="cpu")
     assert new.ensemble == 4

@@ -1,5 +1,6 @@
 """Motion and restoration that learned apart, in one file."""
 
+import math
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -120,8 +121,20 @@ def test_all_decisions_are_taken_from_a_narrower_network(
     assert not torch.allclose(found.blur_logits, others.blur_logits, rtol=1e-2, atol=1e-2)
     assert torch.equal(both.restore(others, 0.5).image, rest.restore(others, 0.5).image)
     # the shares of a widened network are drawn at random, and the same each time
-    again = combine(wide).state_dict()
+    again = combine(replace(wide, overwrite=True)).state_dict()
     assert all(torch.equal(value, again[name]) for name, value in both.state_dict().items())
+
+
+def test_weights_that_exist_are_replaced_only_where_asked(
+    config: CombineConfig, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Path(config.out).write_bytes(b"older")
+    words = f"combine --model {config.model} --motion {config.motion} --out {config.out}".split()
+    assert main(words) == 1
+    assert f"{config.out} exists; choose another name or allow overwriting" in capsys.readouterr().err
+    assert Path(config.out).read_bytes() == b"older"
+    assert main([*words, "--overwrite", "true"]) == 0
+    assert isinstance(load_model(config.out), M2AENet)
 
 
 def test_decisions_are_taken_where_they_have_an_encoder_of_their_own_and_fit(config: CombineConfig) -> None:
@@ -184,10 +197,31 @@ def test_the_mean_of_two_lies_between_them(
     ):
         torch.testing.assert_close(value, (first + second) / 2, msg=name)
     assert mean.config == form
-    both = combine(CombineConfig(model=files["one"], mean_with=files["other"], motion=files["moving"], out=config.out))
+    both = combine(
+        CombineConfig(model=files["one"], mean_with=files["other"], motion=files["moving"], out="moved.safetensors")
+    )
     torch.testing.assert_close(both.motion_analyzers["3"].conv.weight, moving.motion_analyzers["3"].conv.weight)
     torch.testing.assert_close(both.ending.weight, mean.ending.weight)
     assert not torch.equal(mean.ending.weight, one.ending.weight)
+
+
+def test_the_share_of_the_other_one_in_the_mean_is_as_asked(
+    config: CombineConfig, capsys: pytest.CaptureFixture[str]
+) -> None:
+    one, other = M2AENet(FORM), M2AENet(FORM)
+    save_model(one, config.model)
+    save_model(other, "other.safetensors")
+    words = f"combine --model {config.model} --mean_with other.safetensors --share 0.75 --out {config.out}"
+    assert main(words.split()) == 0
+    assert f"0.25 of {config.model} and 0.75 of other.safetensors" in capsys.readouterr().out
+    expected = one.intro.weight / 4 + other.intro.weight * 0.75
+    torch.testing.assert_close(load_model(config.out).intro.weight, expected)
+
+
+@pytest.mark.parametrize("share", [0.0, 1.0, -0.5, math.nan])
+def test_a_share_that_is_none_is_refused(config: CombineConfig, share: float) -> None:
+    with pytest.raises(InputError, match="give a number between 0 and 1"):
+        combine(replace(config, mean_with=config.model, share=share))
 
 
 def test_there_is_no_mean_of_other_parts(config: CombineConfig) -> None:

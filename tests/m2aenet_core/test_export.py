@@ -386,8 +386,18 @@ def test_a_file_that_differs_is_not_written(nafnet: Network, tmp_path: Path, mon
     path.write_bytes(b"older")
     monkeypatch.setattr("m2aenet_core.export.TOLERANCE", -1.0)
     with pytest.raises(InputError, match=r"differs from the network itself by up to .*a\.onnx was not written; --no-v"):
-        export_onnx(nafnet, path)
+        export_onnx(nafnet, path, overwrite=True)
     assert path.read_bytes() == b"older"
+
+
+def test_a_file_that_exists_stays_as_it_is(nafnet: Network, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "a.onnx"
+    path.write_bytes(b"older")
+    with pytest.raises(InputError, match=r"a\.onnx exists; choose another name or allow overwriting"):
+        export_onnx(nafnet, path)
+    assert main([str(path), "--model", "small"]) == 1
+    assert path.read_bytes() == b"older"
+    assert "tracing" not in capsys.readouterr().out
 
 
 def test_a_path_that_cannot_be_written_gets_a_sentence_before_any_work(nafnet: Network, tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ Blur of each length is made on photos; each is restored at each scale, and at th
 from __future__ import annotations
 
 import sys
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -29,7 +30,7 @@ from m2aenet_core.metrics import mask_scores, psnr
 from m2aenet_core.pixels import to_uint8
 from m2aenet_core.working_scale import AUTO, Scale
 
-_HEADINGS = ("path px", "scale", "gain inside dB", "gain dB", "mask IoU", "found px", "1, 1/2, 1/4 chosen", "work")
+_HEADINGS = ("path px", "scale", "gain inside dB", "gain dB", "mask IoU", "found px", "chosen", "work")
 
 
 @dataclass(frozen=True)
@@ -158,7 +159,8 @@ def to_table(config: ScalesConfig, measured: Sequence[ScaleFigures]) -> str:
                 for field in fields(ScaleFigures)
                 if field.type in ("float", "int")
             }
-            chosen = ", ".join(str(sum(each.used == scale for each in here)) for scale in (1, 0.5, 0.25))
+            used = Counter(each.used for each in here)
+            chosen = ", ".join(f"{used[scale]} at {scale:g}" for scale in sorted(used, reverse=True))
             rows.append(
                 (
                     f"{mean['true_px']:.0f}",

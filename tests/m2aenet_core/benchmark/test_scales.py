@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from m2aenet_core.benchmark.command import main
-from m2aenet_core.benchmark.scales import ScalesConfig, benchmark_scales, to_table
+from m2aenet_core.benchmark.scales import ScaleFigures, ScalesConfig, benchmark_scales, to_table
 from m2aenet_core.errors import InputError
 
 
@@ -31,7 +33,18 @@ def test_each_photo_is_restored_at_each_scale_and_at_the_chosen_one(photos: Path
     assert measured[0].true_px < 12 < measured[3].true_px
     table = to_table(config, measured).splitlines()
     assert len(table) == 2 + 6
-    assert table[4].split("|")[-3].strip() == "1, 0, 0"
+    assert table[4].split("|")[-3].strip() == "1 at 1"
+
+
+def test_every_scale_that_was_chosen_is_counted(photos: Path) -> None:
+    config = ScalesConfig(data=str(photos), paths_px=(300,), scales=(1,))
+    figures = partial(
+        ScaleFigures, path_px=300, asked="auto", gain_w=0, gain=0, mask_iou=0, true_px=1, found_px=1, macs=1
+    )
+    measured = [figures(photo=str(number), used=used) for number, used in enumerate((0.125, 1, 0.5, 0.125))]
+    measured.append(dataclasses.replace(measured[0], asked="1", used=1))
+    row = to_table(config, measured).splitlines()[-1]
+    assert row.split("|")[-3].strip() == "1 at 1, 1 at 0.5, 2 at 0.125"
 
 
 def test_the_command_prints_the_table_and_keeps_the_figures(
