@@ -16,6 +16,7 @@ SUBCOMMANDS: Mapping[str, str] = {
     "oracle": "what better masks and better motion would bring",
     "scales": "at which working scale blur of which length is best restored",
     "train": "a training step of NAFNet, M2AENet and LMD-ViT side by side",
+    "transfer": "what becomes of blur that is made otherwise than that of training",
 }
 
 _EXIT_USAGE = 2

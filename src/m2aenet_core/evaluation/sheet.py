@@ -74,9 +74,22 @@ def strip_png(truth: Truth, results: Sequence[PhotoScores], *, has_masks: bool) 
     pictures: list[Pixels] = [truth.blur, *(result.outcomes[0].restored for result in networks), truth.sharp]
     pictures += [heat(result.found.probability) for result in networks if result.found.probability is not None]
     if has_masks:
-        pictures.append(_mask_picture(truth))
-    top, bottom, left, right = _around(truth.mask, truth.blur.shape[:2])
+        pictures.append(np.full_like(truth.blur, _UNKNOWN) if truth.mask is None else mask_picture(truth.mask))
+    top, bottom, left, right = around(truth.mask, truth.blur.shape[:2])
     return side_by_side_png([picture[top:bottom, left:right] for picture in pictures])
+
+
+def around(mask: Mask | None, size: tuple[int, ...]) -> tuple[int, int, int, int]:
+    """Give top, bottom, left, right around the blur in a cell's proportions; all of the photo where none is known."""
+    if mask is None or not mask.any():
+        return 0, size[0], 0, size[1]
+    first, last = (np.array([side(axis) for axis in np.nonzero(mask)]) for side in (np.min, np.max))
+    needed = last - first + 1 + 2 * _MARGIN_PX
+    cell = np.array(CELL_PX[::-1])
+    window = np.minimum(np.ceil(cell * (needed / cell).max()), size).astype(int)
+    corner = np.clip((first + last + 1 - window) // 2, 0, size - window)
+    (top, left), (bottom, right) = corner.tolist(), (corner + window).tolist()
+    return top, bottom, left, right
 
 
 def side_by_side_png(pictures: Sequence[Pixels]) -> bytes:
@@ -132,19 +145,6 @@ def _caption(scores: Sequence[Score]) -> str:
     return f"{scores[0].image} ({scores[0].sample})    gain: {';  '.join(gains)}"
 
 
-def _around(mask: Mask | None, size: tuple[int, ...]) -> tuple[int, int, int, int]:
-    """Give top, bottom, left, right around the blur in a cell's proportions; all of the photo where none is known."""
-    if mask is None or not mask.any():
-        return 0, size[0], 0, size[1]
-    first, last = (np.array([side(axis) for axis in np.nonzero(mask)]) for side in (np.min, np.max))
-    needed = last - first + 1 + 2 * _MARGIN_PX
-    cell = np.array(CELL_PX[::-1])
-    window = np.minimum(np.ceil(cell * (needed / cell).max()), size).astype(int)
-    corner = np.clip((first + last + 1 - window) // 2, 0, size - window)
-    (top, left), (bottom, right) = corner.tolist(), (corner + window).tolist()
-    return top, bottom, left, right
-
-
 def heat(probability: NDArray[np.float32]) -> Pixels:
     """Give a probability (H, W) as colours (H, W, 3) from black (0) to pale yellow (1)."""
     from matplotlib import colormaps
@@ -152,10 +152,9 @@ def heat(probability: NDArray[np.float32]) -> Pixels:
     return np.asarray(colormaps["magma"](probability, bytes=True)[..., :3], np.uint8)
 
 
-def _mask_picture(truth: Truth) -> Pixels:
-    if truth.mask is None:
-        return np.full_like(truth.blur, _UNKNOWN)
-    return np.repeat(truth.mask[..., None].astype(np.uint8) * np.uint8(255), 3, axis=2)
+def mask_picture(mask: Mask) -> Pixels:
+    """Give a mask (H, W) as a picture (H, W, 3), white where it is set."""
+    return np.repeat(mask[..., None].astype(np.uint8) * np.uint8(255), 3, axis=2)
 
 
 def _fitted(picture: Pixels) -> Pixels:
