@@ -383,6 +383,29 @@ def test_the_difference_is_a_layer_that_follows_the_restored_photo(
     assert "difference: street" not in viewer.layers
 
 
+@pytest.mark.parametrize("part", ["difference", "wipe line", "wipe, photo side"])
+def test_what_a_person_deletes_stays_away_until_it_is_asked_for(
+    viewer: Any, open_tiny: OpenDeblurrer, photo: np.ndarray, qtbot: Any, part: str
+) -> None:
+    widget = restored_in(viewer, open_tiny, photo, qtbot)
+    panel, name = tab(widget), f"{part}: street"
+    button = panel.difference_button if part == "difference" else panel.wipe_button
+    qtbot.mouseClick(button, LEFT)
+    qtbot.waitUntil(lambda: name in viewer.layers, timeout=RUN_MS)
+    # what is written anew for another frame or another photo is not taken away by a person
+    panel.show_restored(widget.session.restored)
+    qtbot.waitUntil(lambda: not panel._subtractor.is_busy, timeout=RUN_MS)
+    assert button.isChecked()
+    viewer.layers.remove(name)
+    qtbot.wait(50)
+    assert not button.isChecked()
+    panel.show_restored(widget.session.restored)
+    qtbot.waitUntil(lambda: not panel._subtractor.is_busy, timeout=RUN_MS)
+    assert not any(layer.name.startswith(("wipe", "difference")) for layer in viewer.layers)
+    qtbot.mouseClick(button, LEFT)
+    qtbot.waitUntil(lambda: name in viewer.layers, timeout=RUN_MS)
+
+
 def test_the_figures_against_a_reference_are_those_of_the_metrics(
     viewer: Any, open_tiny: OpenDeblurrer, photo: np.ndarray, qtbot: Any
 ) -> None:

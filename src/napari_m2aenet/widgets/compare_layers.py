@@ -37,6 +37,11 @@ class CompareLayers:
     def __init__(self, viewer: Viewer) -> None:
         self._viewer = viewer
         self._removes_later = False
+        self._shown: dict[Hashable, CompareRole] = {}
+
+    def lost(self, key: Hashable) -> CompareRole | None:
+        """Return what the layer that was removed showed, where it was not taken out from here: a person did it."""
+        return self._shown.pop(key, None)
 
     def find(self, role: CompareRole) -> Any:
         """Return the layer with this role, or None."""
@@ -49,7 +54,7 @@ class CompareLayers:
             if layer is not None and self._removes_later:
                 QTimer.singleShot(0, partial(self._remove_if_there, layer))
             elif layer is not None:
-                self._viewer.layers.remove(layer)
+                self._remove(layer)
 
     @contextmanager
     def removed_later(self) -> Iterator[None]:
@@ -62,7 +67,11 @@ class CompareLayers:
 
     def _remove_if_there(self, layer: Layer) -> None:
         if layer in self._viewer.layers:
-            self._viewer.layers.remove(layer)
+            self._remove(layer)
+
+    def _remove(self, layer: Layer) -> None:
+        self._shown.pop(layer.unique_id, None)
+        self._viewer.layers.remove(layer)
 
     def show_piece(self, source: Source, piece: Piece | None, like: Any) -> None:
         """Show a part of the photo as the layer `like` shows it; None hides it."""
@@ -136,11 +145,12 @@ class CompareLayers:
         same_form = layer.ndim == source.placement.ndim and getattr(layer, "rgb", False) in (False, source.rgb)
         if layer.metadata[TAG]["source"] == str(source.key) and same_form:
             return layer
-        self._viewer.layers.remove(layer)
+        self._remove(layer)
         return None
 
     def _add(self, layer: Layer, role: CompareRole, key: Hashable) -> None:
         layer.metadata[TAG] = {"role": str(role), "source": str(key), "layer": str(layer.unique_id)}
+        self._shown[layer.unique_id] = role
         chosen = self._viewer.layers.selection.active
         if role is CompareRole.PHOTO_SIDE:
             self._viewer.layers.insert(self._above_pictures(key), layer)

@@ -105,10 +105,16 @@ class ComparePanel(Panel):
         self._ask_for_figures()
 
     def forget(self, key: Hashable) -> None:
-        """Nothing is left to compare where the photo is gone, and nothing to be seen where the restored photo is."""
+        """Nothing is left to compare where the photo is gone, and nothing to be seen where the restored photo is.
+
+        What a person takes out of the layers is not wanted any more: its button goes up.
+        """
+        lost = self.layers.lost(key)
         if self._shown is None:
             return
         with self.layers.removed_later():
+            if lost is not None:
+                (self.difference_button if lost is CompareRole.DIFFERENCE else self.wipe_button).setChecked(False)
             if self._shown.analyzed.source.key == key:
                 self._leave()
             elif not self._has_restored:
