@@ -90,7 +90,7 @@ def evenly_spread(items: Sequence[Item], most: int) -> list[Item]:
 
 def _cleared_files(manifest: Path) -> set[Path]:
     if not manifest.is_file():
-        raise InputError(f"{manifest} does not exist; give a CSV file with the columns file and clear_licence")
+        raise InputError(f"{manifest} is not a file; give a CSV file with the columns file and clear_licence")
     try:
         # spreadsheets put a mark of the encoding before the first column
         text = manifest.read_text("utf-8-sig")

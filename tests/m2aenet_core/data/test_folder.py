@@ -93,7 +93,7 @@ def test_a_manifest_without_its_columns_is_named(tmp_path: Path, small: np.ndarr
 
 def test_a_manifest_that_is_missing_is_named(tmp_path: Path, small: np.ndarray) -> None:
     save(tmp_path / "one.png", small)
-    with pytest.raises(InputError, match=r"gone\.csv does not exist; give a CSV file"):
+    with pytest.raises(InputError, match=r"gone\.csv is not a file; give a CSV file"):
         list_images(tmp_path, tmp_path / "gone.csv")
 
 
