@@ -6,35 +6,45 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+import torch
 from torch import nn
 
+from m2aenet_core.benchmark.timing import wait_for
 from m2aenet_core.models.network import Network
 
 _OTHER = "photo in and out, masks, pasting"
 
 
 def time_shares(network: Network, work: Callable[[], object]) -> dict[str, float]:
-    """Give the share of each part of a network in the seconds of a piece of work; the rest is what is around it."""
+    """Give the share of each part of a network in the seconds of a piece of work; the rest is what is around it.
+
+    A GPU is waited for before and after each part: otherwise all of its time would be that of whoever asks last.
+    """
     spent: dict[str, float] = {}
-    with _timed(network, spent):
+    device = next(network.parameters()).device
+    with _timed(network, spent, device):
+        wait_for(device)
         start = time.perf_counter()
         work()
+        wait_for(device)
         whole = time.perf_counter() - start
     shares = {name: seconds / whole for name, seconds in spent.items()}
     return {**shares, _OTHER: max(0.0, 1 - sum(shares.values()))}
 
 
 @contextmanager
-def _timed(network: Network, spent: dict[str, float]) -> Iterator[None]:
+def _timed(network: Network, spent: dict[str, float], device: torch.device) -> Iterator[None]:
     hooks, started = [], {}
 
     def begin(module: nn.Module, *_: object) -> None:
+        wait_for(device)
         started[module] = time.perf_counter()
 
     for name, part in _parts(network):
         spent.setdefault(name, 0.0)
 
         def end(module: nn.Module, inputs: object, output: object, name: str = name) -> None:
+            wait_for(device)
             spent[name] += time.perf_counter() - started.pop(module)
 
         hooks += [part.register_forward_pre_hook(begin), part.register_forward_hook(end)]

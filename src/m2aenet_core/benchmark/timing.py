@@ -34,22 +34,22 @@ def peak_bytes(work: Callable[[], object], device: torch.device) -> float:
     before = held_bytes(device)
     with watch_peak(device) as peak:
         result = work()
-        _wait(device)
+        wait_for(device)
     del result
     return max(0.0, peak.bytes - before)
 
 
 def _seconds(work: Callable[[], object], device: torch.device) -> float:
-    _wait(device)
+    wait_for(device)
     start = time.perf_counter()
     result = work()
-    _wait(device)
+    wait_for(device)
     took = time.perf_counter() - start
     del result  # giving memory back is not part of the work, but part of the next one if it is left to it
     return took
 
 
-def _wait(device: torch.device) -> None:
+def wait_for(device: torch.device) -> None:
     """Wait until a device has done what it was told: it works on while the program goes on."""
     if device.type == "cuda":
         torch.cuda.synchronize(device)
