@@ -75,7 +75,7 @@ def make(
 
 
 def _blob(size: tuple[int, ...], area: float, rng: np.random.Generator) -> NDArray[np.float64]:
-    """Give a filled outline that bulges in and out, of a share of an image, within its middle half."""
+    """Give a filled outline that bulges in and out, of a share of an image; its centre lies in the middle half."""
     height, width = size
     angle = np.linspace(0, 2 * np.pi, _CORNERS, endpoint=False)
     radius = 1 + 0.25 * np.sin(2 * angle + rng.uniform(0, 2 * np.pi))

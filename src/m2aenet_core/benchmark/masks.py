@@ -19,7 +19,7 @@ from tqdm import tqdm
 
 from m2aenet_core.atomic import write_atomic
 from m2aenet_core.benchmark.options import parse_benchmark
-from m2aenet_core.benchmark.report import encode_measurements, markdown_table
+from m2aenet_core.benchmark.report import encode_measurements, markdown_table, mean_of
 from m2aenet_core.data.folder import list_images, read_rgb
 from m2aenet_core.data.pair_pixels import read_mask
 from m2aenet_core.deblurrer import Deblurrer, check_threshold
@@ -142,16 +142,10 @@ def to_table(measured: Sequence[PhotoMasks]) -> str:
         own = [photo for photo in measured if photo.figures[0].model == model]
         area = roc_curve(np.sum([photo.counts for photo in own], axis=0)).area
         for at_threshold in zip(*(photo.figures for photo in own), strict=True):
-            overlaps = (f"{_mean(at_threshold, name):.3f}" for name in ("iou", "precision", "recall"))
-            threshold, called = at_threshold[0].threshold, _mean(at_threshold, "called")
+            overlaps = (f"{mean_of(at_threshold, name):.3f}" for name in ("iou", "precision", "recall"))
+            threshold, called = at_threshold[0].threshold, mean_of(at_threshold, "called")
             rows.append((model, f"{threshold:g}", *overlaps, f"{called:.1%}", f"{area:.3f}"))
     return markdown_table(_HEADINGS, rows)
-
-
-def _mean(figures: Sequence[MaskFigures], name: str) -> float:
-    """Give the mean of what is defined: where nothing was found there is no precision."""
-    values = np.array([getattr(each, name) for each in figures], np.float64)
-    return float(values[np.isfinite(values)].mean()) if np.isfinite(values).any() else math.nan
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -32,6 +32,12 @@ def percent(share: float) -> str:
     return f"{100 * share:g}%"
 
 
+def mean_of(measurements: Sequence[Any], name: str) -> float:
+    """Give the mean of a figure where it is defined; NaN where it is nowhere. Nothing blurred has no gain, say."""
+    values = [value for value in (getattr(each, name) for each in measurements) if math.isfinite(value)]
+    return sum(values) / len(values) if values else math.nan
+
+
 def encode_measurements(settings: Any, measurements: Sequence[Any], device: torch.device, **more: Any) -> bytes:
     """Give measurements as the bytes of a JSON file, with all that they depend on; null for what is no finite number.
 

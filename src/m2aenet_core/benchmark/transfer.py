@@ -18,7 +18,7 @@ from tqdm import tqdm
 from m2aenet_core.analysis import DeblurResult
 from m2aenet_core.atomic import encode_text, require_writable, write_together
 from m2aenet_core.benchmark.made_otherwise import KINDS, MadeOtherwise, make
-from m2aenet_core.benchmark.report import encode_measurements, markdown_table
+from m2aenet_core.benchmark.report import encode_measurements, markdown_table, mean_of
 from m2aenet_core.data.folder import list_images, read_rgb
 from m2aenet_core.deblurrer import Deblurrer, check_threshold
 from m2aenet_core.device import resolve_device
@@ -39,6 +39,8 @@ _HEADINGS = (
     "outside dB",
     "mask IoU",
 )
+# of a photo: a larger object leaves nothing sharp beside it
+_LARGEST = 0.5
 _TITLES = ("blur", "restored", "sharp", "probability", "true mask")
 
 
@@ -70,13 +72,16 @@ class TransferConfig:
     def __post_init__(self) -> None:
         check_threshold(self.threshold)
         unknown = [kind for kind in self.kinds if kind not in KINDS]
-        if unknown or not self.kinds:
+        if not self.kinds:
+            raise InputError(f"no kind of blur is given; choose some of {', '.join(KINDS)}")
+        if unknown:
+            raise InputError(f"there is no kind of blur called {unknown[0]!r}; choose some of {', '.join(KINDS)}")
+        if not 0 < self.path_px[0] <= self.path_px[1] < math.inf:
+            raise InputError(f"path_px is {self.path_px[0]:g} to {self.path_px[1]:g}; give two lengths, shortest first")
+        if not 0 < self.area[0] <= self.area[1] <= _LARGEST:
             raise InputError(
-                f"there is no kind of blur called {', '.join(unknown)!r}; choose some of {', '.join(KINDS)}"
+                f"area is {self.area[0]:g} to {self.area[1]:g}; give two shares of 1, smallest first, up to {_LARGEST}"
             )
-        for name, (low, high), top in (("path_px", self.path_px, math.inf), ("area", self.area, 0.5)):
-            if not 0 < low <= high <= top:
-                raise InputError(f"{name} is {low:g} to {high:g}; give numbers above 0 in order, up to {top:g}")
         if self.limit is not None and self.limit < 1:
             raise InputError("limit counts photos; give at least 1")
 
@@ -140,9 +145,9 @@ def _figures(kind: str, photo: str, length_px: float, made: MadeOtherwise, resul
 def _row(figures: TransferFigures, made: MadeOtherwise, result: DeblurResult) -> SheetRow:
     top, bottom, left, right = around(made.mask, made.blur.shape[:2])
     pictures = (made.blur, result.restored, made.sharp, heat(result.analysis.blur_probability), mask_picture(made.mask))
+    gained = "nothing is blurred" if math.isnan(figures.gain_w) else f"{figures.gain_w:+.2f} dB in the blur"
     caption = (
-        f"{figures.kind}: {figures.photo}    path {figures.path_px:.0f} px, {figures.gain_w:+.2f} dB in the blur, "
-        f"mask IoU {figures.mask_iou:.2f}"
+        f"{figures.kind}: {figures.photo}    path {figures.path_px:.0f} px, {gained}, mask IoU {figures.mask_iou:.2f}"
     )
     return SheetRow(side_by_side_png([picture[top:bottom, left:right] for picture in pictures]), caption)
 
@@ -159,28 +164,31 @@ def to_table(measured: Sequence[TransferFigures]) -> str:
             (
                 kind,
                 str(len(some)),
-                f"{_mean(some, 'psnr'):.2f}",
-                f"{_mean(some, 'gain_w'):+.2f}",
-                f"{min(each.gain_w for each in some):+.2f}",
-                f"{_mean(some, 'gain'):+.2f}",
+                f"{mean_of(some, 'psnr'):.2f}",
+                f"{mean_of(some, 'gain_w'):+.2f}",
+                f"{_least(some):+.2f}",
+                f"{mean_of(some, 'gain'):+.2f}",
                 f"{np.mean([each.gain < 0 for each in some]):.0%}",
-                f"{_mean(some, 'outside'):.1f}",
-                f"{_mean(some, 'mask_iou'):.3f}",
+                f"{mean_of(some, 'outside'):.1f}",
+                f"{mean_of(some, 'mask_iou'):.3f}",
             )
         )
     return markdown_table(_HEADINGS, rows)
 
 
-def _mean(figures: Sequence[TransferFigures], name: str) -> float:
-    return float(np.mean([getattr(each, name) for each in figures]))
+def _least(figures: Sequence[TransferFigures]) -> float:
+    """Give the smallest gain inside the blur; NaN where nothing is blurred."""
+    return min((each.gain_w for each in figures if not math.isnan(each.gain_w)), default=math.nan)
 
 
 def _best_and_worst(measured: Sequence[Transferred]) -> list[SheetRow]:
     """Give the rows of the photo of each kind that gained most inside its blur, and of the one that gained least."""
     rows: list[SheetRow] = []
     for kind in dict.fromkeys(each.figures.kind for each in measured):
-        ranked = sorted((each for each in measured if each.figures.kind == kind), key=lambda each: each.figures.gain_w)
-        rows += [ranked[-1].row] if len(ranked) == 1 else [ranked[-1].row, ranked[0].row]
+        same = [each for each in measured if each.figures.kind == kind]
+        # where nothing is blurred, nothing is gained
+        ranked = sorted(same, key=lambda each: 0.0 if math.isnan(each.figures.gain_w) else each.figures.gain_w)
+        rows += [each.row for each in (*ranked[-1:], *ranked[:1])][: len(ranked)]
     return rows
 
 

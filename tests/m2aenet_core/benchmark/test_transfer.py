@@ -16,6 +16,7 @@ from m2aenet_core.benchmark.made_otherwise import KINDS, MadeOtherwise, make
 from m2aenet_core.benchmark.transfer import TransferConfig, TransferFigures, benchmark_transfer, to_table
 from m2aenet_core.checkpoint import save_model
 from m2aenet_core.errors import InputError
+from m2aenet_core.image_io import write_image
 from m2aenet_core.metrics import psnr
 from m2aenet_core.models.nafnet import NAFNet
 
@@ -100,6 +101,20 @@ def test_the_table_holds_means_and_the_least_gain() -> None:
     assert rows[1][:5] == ["frames", "1", "30.00", "-1.00", "-1.00"]
     assert rows[2][:5] == ["all", "3", "30.00", "+1.00", "-1.00"]
     assert len(to_table(measured[2:]).splitlines()) == 3
+    # where nothing is blurred there is no gain to take a mean of
+    nothing = TransferFigures(kind="frames", gain_w=math.nan, gain=0.0, **config)
+    assert (
+        to_table([*measured[2:], nothing]).splitlines()[2].split("|")[4:6]
+        == to_table(measured[2:]).splitlines()[2].split("|")[4:6]
+    )
+
+
+def test_photos_too_small_for_their_blur_end_in_a_table_all_the_same(tmp_path: Path) -> None:
+    for name, size in (("a", (3, 4)), ("b", (30, 40))):
+        write_image(tmp_path / "photos" / f"{name}.png", PHOTO[: size[0], : size[1]])
+    out = tmp_path / "out"
+    assert main(f"transfer --data {tmp_path / 'photos'} --model small --device cpu --out {out}".split()) == 0
+    assert (out / "transfer.png").stat().st_size > 0
 
 
 def test_the_command_writes_table_figures_and_picture(
