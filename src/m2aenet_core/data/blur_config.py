@@ -37,6 +37,8 @@ class MadeBlurConfig:
     """Share of samples with a thing that stands still in front of what moves."""
     still_share: float = 0.1
     """Share of samples in which nothing moves: objects and camera stand still, and nothing is blurred."""
+    in_place_share: float = 0.0
+    """Share of samples with a part of the photo that moves within an outline that stands still: a wheel, water."""
     shake_share: float = 0.0
     """Share of the other samples in which the camera moves: half of them without objects, half under moving ones."""
     shake_px: tuple[float, float] = (2.0, 20.0)
@@ -55,6 +57,10 @@ class MadeBlurConfig:
     """Share of samples with lights beyond what the sensor holds, which leave streaks."""
     encoded_share: float = 0.0
     """Share of samples averaged as encoded, each instant clipped, as sets made of video frames are; others as light."""
+    few_frames_share: float = 0.0
+    """Share of the encoded samples that are means of so few frames that edges are seen one by one."""
+    few_frames: tuple[int, int] = (7, 15)
+    """Fewest and most of these frames; odd numbers are drawn, as the sharp photo is the middle one."""
     soft_share: float = 0.0
     """Share of samples that are a little soft throughout, as enlarged or denoised pictures of phones are."""
     soft_px: tuple[float, float] = (0.3, 0.8)
@@ -117,5 +123,7 @@ class MadeBlurConfig:
             raise InputError(f"objects is {self.objects}; give at least 1 (still_share makes sharp samples)")
         if self.object_px[0] < 2 or self.crop_px < 1:
             raise InputError("object_px starts at 2 pixels and crop_px at 1; give larger numbers")
+        if self.few_frames[0] < 3:
+            raise InputError(f"few_frames starts at {self.few_frames[0]}; give at least 3")
         if not 1 <= self.jpeg_quality[0] <= self.jpeg_quality[1] <= 100:
             raise InputError(f"jpeg_quality is {self.jpeg_quality}; give numbers between 1 and 100")

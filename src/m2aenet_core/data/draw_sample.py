@@ -22,6 +22,7 @@ from m2aenet_core.data.draws import (
     LightDraw,
     NoiseDraw,
     ObjectDraw,
+    OutlineDraw,
     RigidPath,
     SampleDraw,
     ShapeDraw,
@@ -36,6 +37,8 @@ _ALONE_SHARE, _EXACTLY_FOLLOWED_SHARE = 0.5, 0.5
 _FOLLOWED_REST = 0.4  # largest share of its path that is left to what a camera follows
 _MOST_LIGHTS = 4
 _SPARE_PX = 2  # for interpolation
+# from the sharp edge of a hub to water that flows into water
+_IN_PLACE_EDGE_PX = (0.7, 6.0)
 
 Size = tuple[int, int]
 
@@ -60,13 +63,16 @@ class _Streams(NamedTuple):
     tone: Generator
     colour: Generator
     encoding: Generator
+    place: Generator
 
 
 def draw_sample(rng: Generator, config: MadeBlurConfig, pool: Pool, photo: Size | None = None) -> SampleDraw:
     """Draw a sample on a crop of a random photo, or, given the size (H, W) of a photo, on that photo as a whole."""
     streams = _Streams(*rng.spawn(len(_Streams._fields)))
-    is_shaken = bool(streams.camera.random() < config.shake_share)
-    margin = _shake_margin(config, photo or (config.crop_px, config.crop_px)) if is_shaken else 0
+    is_in_place = _is(streams.place, config.in_place_share)
+    is_shaken = bool(streams.camera.random() < config.shake_share) and not is_in_place
+    whole = photo or (config.crop_px, config.crop_px)
+    margin = _in_place_margin(config, whole) if is_in_place else _shake_margin(config, whole) if is_shaken else 0
     if photo is None:
         size = (config.crop_px, config.crop_px)
         background, turn = _draw_background(rng, config, pool, config.crop_px + 2 * margin)
@@ -88,12 +94,16 @@ def draw_sample(rng: Generator, config: MadeBlurConfig, pool: Pool, photo: Size 
         objects = [_with_own_photo(streams.same_photo, config, pool, each, background) for each in objects]
     if _is(streams.occluder, config.occluder_share):
         objects.append(_draw_occluder(streams.occluder, config, pool, objects[0]))
-    camera = None
-    if is_shaken and not is_still:
+    camera = outline = None
+    if is_in_place:
+        outline, camera = _draw_in_place(streams.place, objects[0], margin)
+        objects = []
+    elif is_shaken and not is_still:
         camera = _draw_camera(streams.camera, config, size, margin)
         objects = _under_camera(streams.camera, config, objects)
     defocus, objects = _draw_defocus(streams.defocus, config, objects)
     highlights, objects = _draw_highlights(streams.highlights, config, objects)
+    is_encoded = _is(streams.encoding, config.encoded_share)
     return SampleDraw(
         size=size,
         background=background,
@@ -107,7 +117,9 @@ def draw_sample(rng: Generator, config: MadeBlurConfig, pool: Pool, photo: Size 
         tone=_draw_tone(streams.tone) if _is(streams.tone, config.tone_share) else None,
         noise=noise,
         jpeg=JpegDraw(quality, _is(streams.colour, config.halved_colour_share)) if quality else None,
-        is_encoded=_is(streams.encoding, config.encoded_share),
+        is_encoded=is_encoded,
+        frames=_draw_frames(streams.encoding, config) if is_encoded else 0,
+        outline=outline,
     )
 
 
@@ -214,11 +226,28 @@ def _shake_margin(config: MadeBlurConfig, size: Size) -> int:
         math.radians(config.shake_roll_deg),
         config.shake_zoom,
     )
-    return min(math.ceil(_reach(longest, size)) + _SPARE_PX, min(size) // 4)
+    return _margin(longest, size, size)
+
+
+def _in_place_margin(config: MadeBlurConfig, size: Size) -> int:
+    """Give how far what moves in place comes from beyond the image, as for a camera that moves."""
+    half, side = config.path_px[1] / 2, config.object_px[1]
+    bend = half * config.curvature * math.sqrt(2)
+    longest = RigidPath((half, 0.0), (bend, 0.0), math.radians(config.spin_deg), config.growth)
+    return _margin(longest, (side, side), size)
+
+
+def _margin(longest: RigidPath, moving: Size, size: Size) -> int:
+    return min(math.ceil(_reach(longest, moving)) + _SPARE_PX, min(size) // 4)
+
+
+def _within(margin: int, path: RigidPath, moving: Size) -> RigidPath:
+    """Give as much of a motion as a margin holds; that of a small photo holds only so much."""
+    return path.scaled(min(1.0, max(0.0, margin - _SPARE_PX) / max(_reach(path, moving), 1e-6)))
 
 
 def _reach(camera: RigidPath, size: Size) -> float:
-    """Give a bound on how far a point of the image moves from mid-exposure to either end."""
+    """Give a bound on how far a point of what moves, of a size, goes from mid-exposure to either end."""
     outermost = math.hypot(*size) / 2
     # a point beyond the border has further to go than one on it
     turning = math.hypot(camera.spin, camera.growth) * outermost / (1 - abs(camera.growth))
@@ -229,8 +258,21 @@ def _draw_camera(rng: Generator, config: MadeBlurConfig, size: Size, margin: int
     roll = math.radians(rng.uniform(-config.shake_roll_deg, config.shake_roll_deg))
     zoom = float(rng.uniform(-config.shake_zoom, config.shake_zoom))
     camera = _draw_path(rng, config.shake_px, config.curvature)._replace(spin=roll, growth=zoom)
-    # a photo too small for the margin holds only so much shake
-    return camera.scaled(min(1.0, max(0.0, margin - _SPARE_PX) / max(_reach(camera, size), 1e-6)))
+    return _within(margin, camera, size)
+
+
+def _draw_in_place(rng: Generator, thing: ObjectDraw, margin: int) -> tuple[OutlineDraw | None, RigidPath | None]:
+    """Draw an outline in the place of an object, and let what is seen in it move as the object would have."""
+    shape = draw_shape(rng)._replace(softness_px=float(rng.uniform(*_IN_PLACE_EDGE_PX)))
+    if thing.path == RigidPath():
+        return None, None
+    return OutlineDraw(shape, thing.size, thing.centre), _within(margin, thing.path, (thing.size, thing.size))
+
+
+def _draw_frames(rng: Generator, config: MadeBlurConfig) -> int:
+    """Draw an odd number of frames, 0 for as many as it takes."""
+    are_few, fewest, most = _is(rng, config.few_frames_share), *config.few_frames
+    return 2 * int(rng.integers(fewest // 2, (most - 1) // 2 + 1)) + 1 if are_few else 0
 
 
 def _under_camera(rng: Generator, config: MadeBlurConfig, objects: list[ObjectDraw]) -> list[ObjectDraw]:

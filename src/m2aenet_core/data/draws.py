@@ -52,6 +52,14 @@ class ShapeDraw(NamedTuple):
     softness_px: float
 
 
+class OutlineDraw(NamedTuple):
+    """Where a shape stands still in an image, on a square of size x size: its centre (y, x), pixels."""
+
+    shape: ShapeDraw
+    size: int
+    centre: tuple[float, float]
+
+
 class HighlightDraw(NamedTuple):
     """Linear light above which a picture is brightened, and by how many times at 1."""
 
@@ -132,11 +140,15 @@ class SampleDraw(NamedTuple):
     noise: NoiseDraw
     jpeg: JpegDraw | None
     is_encoded: bool = False  # the mean of encoded frames, as of a video, rather than of light
+    frames: int = 0  # so many of them, and no more
+    outline: OutlineDraw | None = None  # outside of it, what the camera's motion does is not seen
 
     @property
     def instants(self) -> int:
-        """An odd number of instants, so many that nothing moves by more than a pixel from one to the next."""
-        diagonal = math.hypot(*self.size) / 2
-        shake = self.camera.top_speed(diagonal) if self.camera else 0.0
+        """An odd number, so many that nothing moves by more than a pixel from one to the next, or the few frames."""
+        if self.frames:
+            return self.frames
+        radius = self.outline.size / math.sqrt(2) if self.outline else math.hypot(*self.size) / 2
+        shake = self.camera.top_speed(radius) if self.camera else 0.0
         own = max((each.path.top_speed(each.size / 2) for each in self.objects), default=0.0)
         return 2 * math.ceil(own + shake) + 1

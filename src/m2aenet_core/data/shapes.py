@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 import torch
 from torch import Tensor
 
-from m2aenet_core.data.draws import LightDraw, ObjectDraw, ShapeDraw
+from m2aenet_core.data.draws import LightDraw, ObjectDraw, OutlineDraw, ShapeDraw
 from m2aenet_core.data.optics import brighten_highlights, defocus
 from m2aenet_core.data.pixel_bank import PixelBank
 from m2aenet_core.ops.light import levels_to_linear
@@ -85,6 +85,18 @@ def shape_alphas(shapes: Sequence[ShapeDraw], sizes: Tensor, side: int) -> Tenso
     # nothing may touch the square's border, or the shape would end in a straight cut
     border = ((1 - torch.maximum(x.abs(), y.abs())) * size / 4).clamp(0, 1)
     return ((alpha * border * 255).round() / 255).unsqueeze(1)
+
+
+def outline_alpha(outline: OutlineDraw, size: tuple[int, int], device: torch.device) -> Tensor:
+    """Give the alpha (1, H, W) of an outline where it stands in an image of a size (H, W)."""
+    own = shape_alphas([outline.shape], torch.tensor([outline.size], device=device), outline.size)[0]
+    placed = torch.zeros(1, *size, device=device)
+    # even squares about the middle between two pixels
+    top, left = (round(at - (outline.size - 1) / 2) for at in outline.centre)
+    bottom, right = min(top + outline.size, size[0]), min(left + outline.size, size[1])
+    inside = own[:, max(0, -top) : bottom - top, max(0, -left) : right - left]
+    placed[:, max(0, top) : bottom, max(0, left) : right] = inside
+    return placed
 
 
 def _resized_cutouts(draws: Sequence[ObjectDraw], cutouts: PixelBank, side: int, device: torch.device) -> Tensor:

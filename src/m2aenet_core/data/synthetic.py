@@ -21,9 +21,9 @@ from m2aenet_core.data.layers import Layer
 from m2aenet_core.data.optics import brighten_highlights, defocus_scenes
 from m2aenet_core.data.paths import Paths, turned
 from m2aenet_core.data.pixel_bank import PixelBank
-from m2aenet_core.data.render import Exposure, expose_light
+from m2aenet_core.data.render import MASK_ALPHA, Exposure, expose_light
 from m2aenet_core.data.sample import Batch
-from m2aenet_core.data.shapes import object_canvases
+from m2aenet_core.data.shapes import object_canvases, outline_alpha
 from m2aenet_core.ops.light import levels_to_linear, to_linear, to_srgb
 from m2aenet_core.ops.resample import Kernel, axis_weights, resample_levels
 from m2aenet_core.ops.transfer import to_device
@@ -124,7 +124,26 @@ def _exposed(
     """Give the exposures of samples that are alike."""
     scenes = _where_encoded(_as_frames, _scenes(draws, backgrounds, device), draws)
     instants = [draw.instants for draw in draws]
-    return expose_light(scenes, layers, instants, _cameras(draws), draws[0].margin)
+    return _in_outlines(expose_light(scenes, layers, instants, _cameras(draws), draws[0].margin), draws)
+
+
+def _in_outlines(exposure: Exposure, draws: Sequence[SampleDraw]) -> Exposure:
+    """Give exposures in which what moves within an outline is seen in it alone."""
+    if all(draw.outline is None for draw in draws):
+        return exposure
+    device = exposure.blur.device
+    everywhere = torch.ones_like(exposure.mask[0])
+    alpha = torch.stack(
+        [outline_alpha(draw.outline, draw.size, device) if draw.outline else everywhere for draw in draws]
+    )
+    mask = exposure.mask * (alpha > MASK_ALPHA)
+    return Exposure(
+        torch.lerp(exposure.sharp, exposure.blur, alpha),
+        exposure.sharp,
+        mask,
+        exposure.start * mask,
+        exposure.end * mask,
+    )
 
 
 def _where_encoded(change: Callable[[Tensor], Tensor], images: Tensor, draws: Sequence[SampleDraw]) -> Tensor:
@@ -151,7 +170,9 @@ def _as_frames(light: Tensor) -> Tensor:
 def _cameras(draws: Sequence[SampleDraw]) -> Paths | None:
     if all(draw.camera is None for draw in draws):
         return None
-    centres = [((draw.size[0] - 1) / 2, (draw.size[1] - 1) / 2) for draw in draws]
+    centres = [
+        draw.outline.centre if draw.outline else ((draw.size[0] - 1) / 2, (draw.size[1] - 1) / 2) for draw in draws
+    ]
     return Paths.of(centres, [draw.camera or RigidPath() for draw in draws])
 
 

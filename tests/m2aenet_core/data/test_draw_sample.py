@@ -26,6 +26,7 @@ ALL = replace(
     tone_share=0.5,
     halved_colour_share=0.5,
     encoded_share=0.5,
+    few_frames_share=0.5,
 )
 
 
@@ -35,6 +36,7 @@ def draws(config: MadeBlurConfig, count: int = 200) -> list[SampleDraw]:
 
 SHARES: dict[str, Callable[[SampleDraw], bool]] = {
     "still_share": lambda draw: not any(any(each.path.velocity) for each in draw.objects) and draw.camera is None,
+    "in_place_share": lambda draw: draw.outline is not None,
     "shake_share": lambda draw: draw.camera is not None,
     "occluder_share": lambda draw: len(draw.objects) > 1 and not any(draw.objects[-1].path.velocity),
     "defocus_share": lambda draw: draw.defocus is not None or any(each.defocus_px for each in draw.objects),
@@ -64,6 +66,29 @@ def test_effects_that_are_off_leave_every_other_draw_as_it_was() -> None:
             assert full.noise.deviation == plain.noise.deviation
             for ours, theirs in zip(plain.objects, full.objects[: len(plain.objects)], strict=True):
                 assert theirs._replace(defocus_px=0.0, highlights=None, lights=()) == ours
+
+
+def test_few_frames_are_odd_in_number_and_a_share_of_the_encoded_samples() -> None:
+    encoded = draws(replace(PLAIN, encoded_share=1.0, few_frames_share=0.5, few_frames=(8, 13)))
+    assert 0.4 < np.mean([draw.frames > 0 for draw in encoded]) < 0.6
+    assert {draw.instants for draw in encoded if draw.frames} == {9, 11, 13}
+    light = draws(replace(PLAIN, few_frames_share=1.0))
+    assert not any(draw.frames for draw in light)
+
+
+def test_what_moves_in_place_moves_as_objects_do_and_alone() -> None:
+    config = replace(PLAIN, objects=1, shake_share=0.5, shake_px=(100, 200), occluder_share=0.5, spin_deg=9.0)
+    for drawn in draws(replace(config, in_place_share=1.0, still_share=0.0), 60):
+        assert drawn.objects == ()
+        assert drawn.outline is not None
+        assert drawn.camera is not None
+        assert 24 <= drawn.outline.size <= 60
+        assert all(0 <= at <= side for at, side in zip(drawn.outline.centre, drawn.size, strict=True))
+        # a path of 4 to 20 pixels, or as much of it as the margin of 16 pixels holds
+        assert 1 <= math.hypot(*drawn.camera.velocity) <= 10
+        assert abs(drawn.camera.spin) <= math.radians(9)
+    still = draws(replace(config, in_place_share=1.0, still_share=1.0), 20)
+    assert all(draw.outline is None and draw.camera is None for draw in still)
 
 
 @pytest.mark.parametrize(("quarter_turns", "expected"), [(True, {0, 1, 2, 3}), (False, {0})])
@@ -107,10 +132,28 @@ def test_a_moving_camera_never_sees_beyond_its_margin() -> None:
             assert (seen.max(axis=(0, 1)) <= np.array(draw.size) + draw.margin - 2).all()
 
 
+def test_what_moves_in_place_never_comes_from_beyond_its_margin() -> None:
+    for size in (None, (60, 90), (400, 300)):
+        for number in range(40):
+            config = replace(ALL, in_place_share=1.0, still_share=0.0, path_px=(4, 50), spin_deg=20.0, growth=0.2)
+            draw = draw_sample(np.random.default_rng(number), config, POOL, size)
+            assert draw.outline is not None
+            assert draw.camera is not None
+            (top, left), half = draw.outline.centre, draw.outline.size / 2
+            moves = Paths.of([draw.outline.centre], [draw.camera]).moves(np.linspace(-1, 1, 41)[None]).inverse()
+            low = [max(0.0, at - half) for at in (top, left)]
+            high = [min(side - 1.0, at + half) for at, side in zip((top, left), draw.size, strict=True)]
+            corners = np.array([[y, x] for y in (low[0], high[0]) for x in (low[1], high[1])])
+            seen = np.einsum("nij,kj->nki", moves.matrix[0], corners) + moves.offset[0][:, None]
+            assert seen.min() >= -draw.margin + 1
+            assert (seen.max(axis=(0, 1)) <= np.array(draw.size) + draw.margin - 2).all()
+
+
 def test_between_two_instants_nothing_moves_by_more_than_a_pixel() -> None:
-    for draw in draws(replace(ALL, still_share=0.0)):
+    for draw in draws(replace(ALL, still_share=0.0, in_place_share=0.3, few_frames_share=0.0)):
         step = 2 / (draw.instants - 1)
-        shake = draw.camera.top_speed(math.hypot(*draw.size) / 2) if draw.camera else 0.0
+        radius = draw.outline.size / math.sqrt(2) if draw.outline else math.hypot(*draw.size) / 2
+        shake = draw.camera.top_speed(radius) if draw.camera else 0.0
         for each in draw.objects:
             assert (each.path.top_speed(each.size / 2) + shake) * step <= 1
 
@@ -146,6 +189,7 @@ def test_what_is_out_of_focus_varies() -> None:
         ({"noise": math.nan}, "noise is nan; give 0 or more"),
         ({"path_px": (3.0, math.inf)}, "path_px goes from 3.0 to inf"),
         ({"growth": 1.0}, "growth is 1.0; give less than 1"),
+        ({"few_frames": (1, 9)}, "few_frames starts at 1; give at least 3"),
         ({"shake_zoom": 2.0}, "shake_zoom is 2.0; give less than 1"),
     ],
 )

@@ -1,5 +1,6 @@
 """Made blur: numbered samples and their truth."""
 
+import math
 from dataclasses import replace
 
 import numpy as np
@@ -7,6 +8,7 @@ import pytest
 import torch
 
 from m2aenet_core.data.sample import Batch
+from m2aenet_core.data.shapes import outline_alpha, shape_alphas
 from m2aenet_core.data.synthetic import MadeBlur, MadeBlurConfig, _alike
 
 SMALL = MadeBlurConfig(crop_px=48, object_px=(20, 40), path_px=(4, 16))
@@ -177,6 +179,8 @@ EVERYTHING = replace(
     jpeg_share=0.6,
     halved_colour_share=0.5,
     encoded_share=0.3,
+    few_frames_share=0.5,
+    in_place_share=0.15,
     still_share=0.1,
     cutout_share=0.4,
 )
@@ -328,3 +332,67 @@ def test_a_moving_camera_costs_a_whole_photo_its_border(photo: np.ndarray, rng: 
     border = photo.shape[0] - height
     assert 20 <= border <= 60
     assert photo.shape[1] - width == border
+
+
+def test_what_moves_in_place_is_blurred_within_its_outline_alone(photo: np.ndarray) -> None:
+    config = replace(SMALL, in_place_share=1, still_share=0, noise=0, jpeg_share=0, growth=0, spin_deg=0)
+    source = MadeBlur([photo], config=config)
+    for number in range(8):
+        draw = source.draw(np.random.default_rng(number))
+        sample = source.render([draw], torch.device("cpu"))
+        assert draw.outline is not None
+        assert draw.camera is not None
+        alpha = outline_alpha(draw.outline, draw.size, torch.device("cpu"))
+        moves = math.hypot(*draw.camera.velocity) * 2 > 1.5
+        assert torch.equal(sample.mask[0] > 0, (alpha > 0.02) & moves)
+        # all of it goes the same way, and is the photo itself at mid-exposure
+        displaced = (sample.end - sample.start)[0][:, sample.mask[0, 0] > 0]
+        assert displaced.std(dim=1).amax() < 1e-3
+        torch.testing.assert_close(displaced.mean(dim=1), 2 * torch.tensor(draw.camera.velocity), atol=1e-3, rtol=0)
+        # without its outline the same motion blurs all
+        everywhere = source.render([draw._replace(outline=None)], torch.device("cpu"))
+        inside = (alpha == 1).expand(3, -1, -1)
+        assert torch.equal(sample.blur[0][inside], everywhere.blur[0][inside])
+        assert (everywhere.blur - sample.blur)[0][~inside].abs().max() > 0.02
+
+
+def test_an_outline_is_the_shape_of_an_object_where_it_stands(photo: np.ndarray) -> None:
+    """Half-way through its path, and whole."""
+    draw = MadeBlur([photo], config=replace(SMALL, in_place_share=1, still_share=0)).draw(np.random.default_rng(3))
+    assert draw.outline is not None
+    centred = draw.outline._replace(centre=(39.5, 49.5))
+    alpha = outline_alpha(centred, (80, 100), torch.device("cpu"))
+    own = shape_alphas([centred.shape], torch.tensor([centred.size]), centred.size)[0]
+    assert alpha.shape == (1, 80, 100)
+    top, left = 40 - centred.size // 2, 50 - centred.size // 2
+    assert torch.equal(alpha[:, top : top + centred.size, left : left + centred.size], own)
+    assert (alpha > 0).sum() == (own > 0).sum()
+    # cut off where it leaves the image
+    corner = outline_alpha(centred._replace(centre=(0.5, 99.5)), (80, 100), torch.device("cpu"))
+    half = centred.size // 2
+    assert torch.equal(corner[:, : half + 1, 100 - half :], own[:, half - 1 :, :half])
+
+
+def test_a_mean_of_few_frames_shows_its_edges_one_by_one() -> None:
+    """Half black, half white, and a long path across: as many steps as there are frames, where others are smooth."""
+    photo = np.zeros((300, 300, 3), np.uint8)
+    photo[:, 150:] = 255
+    config = replace(SMALL, shake_share=1, encoded_share=1, shake_px=(24, 24), curvature=0, still_share=0, noise=0)
+    config = replace(config, jpeg_share=0, shake_roll_deg=0, shake_zoom=0, quarter_turns=False)
+    smooth, stepped = (
+        MadeBlur([photo], config=replace(config, few_frames_share=share, few_frames=(3, 3))) for share in (0, 1)
+    )
+    levels = []
+    for number in range(40):
+        draws = [source.draw(np.random.default_rng(number)) for source in (smooth, stepped)]
+        if draws[0].objects:
+            continue
+        blurs = [
+            source.render([draw], torch.device("cpu")).blur[0, 0]
+            for source, draw in zip((smooth, stepped), draws, strict=True)
+        ]
+        levels.append([len(torch.unique((blur * 255).round())) for blur in blurs])
+    many, few = np.array([each for each in levels if min(each) > 2]).T
+    assert len(many) >= 3
+    assert (few <= many).all()
+    assert few.mean() < 0.7 * many.mean()
