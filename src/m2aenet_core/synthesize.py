@@ -62,8 +62,10 @@ def _caption(sample: StoredSample) -> str:
     record = sample.record
     words = [f"{record['number']}: {record['photo']}", f"{record['blurred_share']:.0%} blurred"]
     words += [f"paths up to {record['longest_path_px']:.0f} px"] if record["longest_path_px"] else []
+    words += ["in place"] if record["moves_in_place"] else []
     words += ["camera follows"] if record["camera_follows"] else ["camera moves"] if record["camera_moves"] else []
     words += ["out of focus"] if record["background_defocus_px"] or record["object_defocus_px"] else []
+    words += [f"{record['instants']} frames"] if record["is_encoded"] else []
     words += ["highlights"] if record["has_highlights"] else []
     words += ["soft"] if record["softness_px"] else []
     words += ["developed"] if record["is_developed"] else []

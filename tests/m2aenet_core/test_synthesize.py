@@ -199,6 +199,20 @@ def test_crops_have_one_size_and_come_in_scenes_of_a_hundred(make: Callable[...,
     assert json.loads(folder.files(0, 0, 0).record.read_bytes())["photo"] in {"a.png", "deep/b.png"}
 
 
+def test_the_table_tells_what_moves_in_place_and_what_is_made_of_frames(
+    make: Callable[..., int], tmp_path: Path
+) -> None:
+    blur = ["--blur.in_place_share", "1", "--blur.encoded_share", "1", "--blur.few_frames_share", "1"]
+    assert make(*LOCAL, *blur, "--blur.few_frames", "[5,5]") == 0
+    with (tmp_path / "set" / "train.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["moves_in_place"] for row in rows] == ["True", "True"]
+    assert [row["camera_moves"] for row in rows] == ["False", "False"]
+    assert [row["objects"] for row in rows] == ["0", "0"]
+    assert [(row["is_encoded"], row["instants"]) for row in rows] == [("True", "5"), ("True", "5")]
+    assert all(float(row["longest_path_px"]) > 1.5 for row in rows)
+
+
 def test_large_photos_are_shrunk_first(make: Callable[..., int], tmp_path: Path) -> None:
     assert make("--longest-px", "100", *LOCAL) == 0
     sample = read_sample(SetFolder(tmp_path / "set", "train").files(0, 0, 0))

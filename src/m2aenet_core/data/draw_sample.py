@@ -18,11 +18,11 @@ from m2aenet_core.data.draws import (
     Box,
     DefocusDraw,
     HighlightDraw,
+    InPlaceDraw,
     JpegDraw,
     LightDraw,
     NoiseDraw,
     ObjectDraw,
-    OutlineDraw,
     RigidPath,
     SampleDraw,
     ShapeDraw,
@@ -94,9 +94,9 @@ def draw_sample(rng: Generator, config: MadeBlurConfig, pool: Pool, photo: Size 
         objects = [_with_own_photo(streams.same_photo, config, pool, each, background) for each in objects]
     if _is(streams.occluder, config.occluder_share):
         objects.append(_draw_occluder(streams.occluder, config, pool, objects[0]))
-    camera = outline = None
+    camera = in_place = None
     if is_in_place:
-        outline, camera = _draw_in_place(streams.place, objects[0], margin)
+        in_place = None if is_still else _draw_in_place(streams.place, objects[0], margin)
         objects = []
     elif is_shaken and not is_still:
         camera = _draw_camera(streams.camera, config, size, margin)
@@ -119,7 +119,7 @@ def draw_sample(rng: Generator, config: MadeBlurConfig, pool: Pool, photo: Size 
         jpeg=JpegDraw(quality, _is(streams.colour, config.halved_colour_share)) if quality else None,
         is_encoded=is_encoded,
         frames=_draw_frames(streams.encoding, config) if is_encoded else 0,
-        outline=outline,
+        in_place=in_place,
     )
 
 
@@ -261,12 +261,10 @@ def _draw_camera(rng: Generator, config: MadeBlurConfig, size: Size, margin: int
     return _within(margin, camera, size)
 
 
-def _draw_in_place(rng: Generator, thing: ObjectDraw, margin: int) -> tuple[OutlineDraw | None, RigidPath | None]:
-    """Draw an outline in the place of an object, and let what is seen in it move as the object would have."""
+def _draw_in_place(rng: Generator, thing: ObjectDraw, margin: int) -> InPlaceDraw:
+    """Draw an outline in the place of an object, in which the background moves as the object would have."""
     shape = draw_shape(rng)._replace(softness_px=float(rng.uniform(*_IN_PLACE_EDGE_PX)))
-    if thing.path == RigidPath():
-        return None, None
-    return OutlineDraw(shape, thing.size, thing.centre), _within(margin, thing.path, (thing.size, thing.size))
+    return InPlaceDraw(shape, thing.size, thing.centre, _within(margin, thing.path, (thing.size, thing.size)))
 
 
 def _draw_frames(rng: Generator, config: MadeBlurConfig) -> int:

@@ -52,12 +52,16 @@ class ShapeDraw(NamedTuple):
     softness_px: float
 
 
-class OutlineDraw(NamedTuple):
-    """Where a shape stands still in an image, on a square of size x size: its centre (y, x), pixels."""
+class InPlaceDraw(NamedTuple):
+    """A part of the background that moves, within an outline that stands still on a square of size x size.
+
+    centre (y, x): of the outline, about which the part turns and grows too, pixels.
+    """
 
     shape: ShapeDraw
     size: int
     centre: tuple[float, float]
+    path: RigidPath
 
 
 class HighlightDraw(NamedTuple):
@@ -141,14 +145,15 @@ class SampleDraw(NamedTuple):
     jpeg: JpegDraw | None
     is_encoded: bool = False  # the mean of encoded frames, as of a video, rather than of light
     frames: int = 0  # so many of them, and no more
-    outline: OutlineDraw | None = None  # outside of it, what the camera's motion does is not seen
+    in_place: InPlaceDraw | None = None  # the camera stands still then
 
     @property
     def instants(self) -> int:
         """An odd number, so many that nothing moves by more than a pixel from one to the next, or the few frames."""
         if self.frames:
             return self.frames
-        radius = self.outline.size / math.sqrt(2) if self.outline else math.hypot(*self.size) / 2
-        shake = self.camera.top_speed(radius) if self.camera else 0.0
+        diagonal = math.hypot(*self.size) / 2
+        shake = self.camera.top_speed(diagonal) if self.camera else 0.0
+        in_place = self.in_place.path.top_speed(self.in_place.size / math.sqrt(2)) if self.in_place else 0.0
         own = max((each.path.top_speed(each.size / 2) for each in self.objects), default=0.0)
-        return 2 * math.ceil(own + shake) + 1
+        return 2 * math.ceil(own + shake + in_place) + 1

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 import torch
 from torch import Tensor
 
-from m2aenet_core.data.draws import LightDraw, ObjectDraw, OutlineDraw, ShapeDraw
+from m2aenet_core.data.draws import InPlaceDraw, LightDraw, ObjectDraw, ShapeDraw
 from m2aenet_core.data.optics import brighten_highlights, defocus
 from m2aenet_core.data.pixel_bank import PixelBank
 from m2aenet_core.ops.light import levels_to_linear
@@ -87,8 +87,8 @@ def shape_alphas(shapes: Sequence[ShapeDraw], sizes: Tensor, side: int) -> Tenso
     return ((alpha * border * 255).round() / 255).unsqueeze(1)
 
 
-def outline_alpha(outline: OutlineDraw, size: tuple[int, int], device: torch.device) -> Tensor:
-    """Give the alpha (1, H, W) of an outline where it stands in an image of a size (H, W)."""
+def outline_alpha(outline: InPlaceDraw, size: tuple[int, int], device: torch.device) -> Tensor:
+    """Give the alpha (1, H, W) of an outline that stands still in an image of a size (H, W)."""
     own = shape_alphas([outline.shape], torch.tensor([outline.size], device=device), outline.size)[0]
     placed = torch.zeros(1, *size, device=device)
     # even squares about the middle between two pixels

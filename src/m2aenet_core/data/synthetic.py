@@ -124,17 +124,17 @@ def _exposed(
     """Give the exposures of samples that are alike."""
     scenes = _where_encoded(_as_frames, _scenes(draws, backgrounds, device), draws)
     instants = [draw.instants for draw in draws]
-    return _in_outlines(expose_light(scenes, layers, instants, _cameras(draws), draws[0].margin), draws)
+    return _in_outlines(expose_light(scenes, layers, instants, _scene_paths(draws), draws[0].margin), draws)
 
 
 def _in_outlines(exposure: Exposure, draws: Sequence[SampleDraw]) -> Exposure:
     """Give exposures in which what moves within an outline is seen in it alone."""
-    if all(draw.outline is None for draw in draws):
+    if all(draw.in_place is None for draw in draws):
         return exposure
     device = exposure.blur.device
     everywhere = torch.ones_like(exposure.mask[0])
     alpha = torch.stack(
-        [outline_alpha(draw.outline, draw.size, device) if draw.outline else everywhere for draw in draws]
+        [outline_alpha(draw.in_place, draw.size, device) if draw.in_place else everywhere for draw in draws]
     )
     mask = exposure.mask * (alpha > MASK_ALPHA)
     return Exposure(
@@ -167,13 +167,17 @@ def _as_frames(light: Tensor) -> Tensor:
     return torch.cat([straight * alpha, alpha], dim=1)
 
 
-def _cameras(draws: Sequence[SampleDraw]) -> Paths | None:
-    if all(draw.camera is None for draw in draws):
+def _scene_paths(draws: Sequence[SampleDraw]) -> Paths | None:
+    """Give how the background moves in the image: with the camera, or in place."""
+    if not any(draw.camera or draw.in_place for draw in draws):
         return None
-    centres = [
-        draw.outline.centre if draw.outline else ((draw.size[0] - 1) / 2, (draw.size[1] - 1) / 2) for draw in draws
+    moves = [
+        (draw.in_place.centre, draw.in_place.path)
+        if draw.in_place
+        else (((draw.size[0] - 1) / 2, (draw.size[1] - 1) / 2), draw.camera or RigidPath())
+        for draw in draws
     ]
-    return Paths.of(centres, [draw.camera or RigidPath() for draw in draws])
+    return Paths.of([centre for centre, _ in moves], [path for _, path in moves])
 
 
 def _scenes(draws: Sequence[SampleDraw], bank: PixelBank, device: torch.device) -> Tensor:
@@ -209,8 +213,8 @@ def _alike(draws: Sequence[SampleDraw]) -> list[list[int]]:
     """Give groups of rows with scenes of one size, and numbers of instants within a factor of four."""
     groups: dict[tuple[object, ...], list[int]] = {}
     for row, draw in enumerate(draws):
-        # a camera that moves takes frames of the whole image: those samples keep to themselves
-        key = (draw.size, draw.margin, draw.camera is None, draw.instants.bit_length() // 2)
+        # a background that moves takes frames of the whole image: those samples keep to themselves
+        key = (draw.size, draw.margin, draw.camera is None and draw.in_place is None, draw.instants.bit_length() // 2)
         groups.setdefault(key, []).append(row)
     return list(groups.values())
 

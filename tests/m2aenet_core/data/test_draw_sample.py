@@ -35,8 +35,10 @@ def draws(config: MadeBlurConfig, count: int = 200) -> list[SampleDraw]:
 
 
 SHARES: dict[str, Callable[[SampleDraw], bool]] = {
-    "still_share": lambda draw: not any(any(each.path.velocity) for each in draw.objects) and draw.camera is None,
-    "in_place_share": lambda draw: draw.outline is not None,
+    "still_share": lambda draw: (
+        not any(any(each.path.velocity) for each in draw.objects) and not (draw.camera or draw.in_place)
+    ),
+    "in_place_share": lambda draw: draw.in_place is not None,
     "shake_share": lambda draw: draw.camera is not None,
     "occluder_share": lambda draw: len(draw.objects) > 1 and not any(draw.objects[-1].path.velocity),
     "defocus_share": lambda draw: draw.defocus is not None or any(each.defocus_px for each in draw.objects),
@@ -80,15 +82,15 @@ def test_what_moves_in_place_moves_as_objects_do_and_alone() -> None:
     config = replace(PLAIN, objects=1, shake_share=0.5, shake_px=(100, 200), occluder_share=0.5, spin_deg=9.0)
     for drawn in draws(replace(config, in_place_share=1.0, still_share=0.0), 60):
         assert drawn.objects == ()
-        assert drawn.outline is not None
-        assert drawn.camera is not None
-        assert 24 <= drawn.outline.size <= 60
-        assert all(0 <= at <= side for at, side in zip(drawn.outline.centre, drawn.size, strict=True))
+        assert drawn.camera is None
+        assert drawn.in_place is not None
+        assert 24 <= drawn.in_place.size <= 60
+        assert all(0 <= at <= side for at, side in zip(drawn.in_place.centre, drawn.size, strict=True))
         # a path of 4 to 20 pixels, or as much of it as the margin of 16 pixels holds
-        assert 1 <= math.hypot(*drawn.camera.velocity) <= 10
-        assert abs(drawn.camera.spin) <= math.radians(9)
+        assert 1 <= math.hypot(*drawn.in_place.path.velocity) <= 10
+        assert abs(drawn.in_place.path.spin) <= math.radians(9)
     still = draws(replace(config, in_place_share=1.0, still_share=1.0), 20)
-    assert all(draw.outline is None and draw.camera is None for draw in still)
+    assert all(draw.in_place is None and draw.camera is None for draw in still)
 
 
 @pytest.mark.parametrize(("quarter_turns", "expected"), [(True, {0, 1, 2, 3}), (False, {0})])
@@ -137,10 +139,9 @@ def test_what_moves_in_place_never_comes_from_beyond_its_margin() -> None:
         for number in range(40):
             config = replace(ALL, in_place_share=1.0, still_share=0.0, path_px=(4, 50), spin_deg=20.0, growth=0.2)
             draw = draw_sample(np.random.default_rng(number), config, POOL, size)
-            assert draw.outline is not None
-            assert draw.camera is not None
-            (top, left), half = draw.outline.centre, draw.outline.size / 2
-            moves = Paths.of([draw.outline.centre], [draw.camera]).moves(np.linspace(-1, 1, 41)[None]).inverse()
+            assert draw.in_place is not None
+            (top, left), half = draw.in_place.centre, draw.in_place.size / 2
+            moves = Paths.of([draw.in_place.centre], [draw.in_place.path]).moves(np.linspace(-1, 1, 41)[None]).inverse()
             low = [max(0.0, at - half) for at in (top, left)]
             high = [min(side - 1.0, at + half) for at, side in zip((top, left), draw.size, strict=True)]
             corners = np.array([[y, x] for y in (low[0], high[0]) for x in (low[1], high[1])])
@@ -152,8 +153,10 @@ def test_what_moves_in_place_never_comes_from_beyond_its_margin() -> None:
 def test_between_two_instants_nothing_moves_by_more_than_a_pixel() -> None:
     for draw in draws(replace(ALL, still_share=0.0, in_place_share=0.3, few_frames_share=0.0)):
         step = 2 / (draw.instants - 1)
-        radius = draw.outline.size / math.sqrt(2) if draw.outline else math.hypot(*draw.size) / 2
-        shake = draw.camera.top_speed(radius) if draw.camera else 0.0
+        shake = draw.camera.top_speed(math.hypot(*draw.size) / 2) if draw.camera else 0.0
+        if draw.in_place:
+            shake = draw.in_place.path.top_speed(draw.in_place.size / math.sqrt(2))
+            assert shake * step <= 1
         for each in draw.objects:
             assert (each.path.top_speed(each.size / 2) + shake) * step <= 1
 

@@ -7,10 +7,13 @@ import numpy as np
 import pytest
 import torch
 
+from m2aenet_core.data.draws import ShapeDraw
 from m2aenet_core.data.sample import Batch
 from m2aenet_core.data.shapes import outline_alpha, shape_alphas
 from m2aenet_core.data.synthetic import MadeBlur, MadeBlurConfig, _alike
 
+# a box that fills its square
+EVERYWHERE = ShapeDraw(0.0, 1.0, 12.0, 0.95, ((0.0, 0.0),) * 5, 1.0)
 SMALL = MadeBlurConfig(crop_px=48, object_px=(20, 40), path_px=(4, 16))
 
 
@@ -340,17 +343,19 @@ def test_what_moves_in_place_is_blurred_within_its_outline_alone(photo: np.ndarr
     for number in range(8):
         draw = source.draw(np.random.default_rng(number))
         sample = source.render([draw], torch.device("cpu"))
-        assert draw.outline is not None
-        assert draw.camera is not None
-        alpha = outline_alpha(draw.outline, draw.size, torch.device("cpu"))
-        moves = math.hypot(*draw.camera.velocity) * 2 > 1.5
+        assert draw.in_place is not None
+        alpha = outline_alpha(draw.in_place, draw.size, torch.device("cpu"))
+        moves = math.hypot(*draw.in_place.path.velocity) * 2 > 1.5
         assert torch.equal(sample.mask[0] > 0, (alpha > 0.02) & moves)
         # all of it goes the same way, and is the photo itself at mid-exposure
         displaced = (sample.end - sample.start)[0][:, sample.mask[0, 0] > 0]
         assert displaced.std(dim=1).amax() < 1e-3
-        torch.testing.assert_close(displaced.mean(dim=1), 2 * torch.tensor(draw.camera.velocity), atol=1e-3, rtol=0)
+        torch.testing.assert_close(
+            displaced.mean(dim=1), 2 * torch.tensor(draw.in_place.path.velocity), atol=1e-3, rtol=0
+        )
         # without its outline the same motion blurs all
-        everywhere = source.render([draw._replace(outline=None)], torch.device("cpu"))
+        around = draw.in_place._replace(shape=EVERYWHERE, size=160)
+        everywhere = source.render([draw._replace(in_place=around)], torch.device("cpu"))
         inside = (alpha == 1).expand(3, -1, -1)
         assert torch.equal(sample.blur[0][inside], everywhere.blur[0][inside])
         assert (everywhere.blur - sample.blur)[0][~inside].abs().max() > 0.02
@@ -359,8 +364,8 @@ def test_what_moves_in_place_is_blurred_within_its_outline_alone(photo: np.ndarr
 def test_an_outline_is_the_shape_of_an_object_where_it_stands(photo: np.ndarray) -> None:
     """Half-way through its path, and whole."""
     draw = MadeBlur([photo], config=replace(SMALL, in_place_share=1, still_share=0)).draw(np.random.default_rng(3))
-    assert draw.outline is not None
-    centred = draw.outline._replace(centre=(39.5, 49.5))
+    assert draw.in_place is not None
+    centred = draw.in_place._replace(centre=(39.5, 49.5))
     alpha = outline_alpha(centred, (80, 100), torch.device("cpu"))
     own = shape_alphas([centred.shape], torch.tensor([centred.size]), centred.size)[0]
     assert alpha.shape == (1, 80, 100)
