@@ -1,7 +1,9 @@
-"""Blur made in ways that no network here learned from: short and plain, as others make it for tests of their own.
+"""Blur made in other ways than that of training: short and plain, as others make it for tests of their own.
 
-Nothing is shared with what training and `m2aenet evaluate` make: outlines are blobs instead of cut-outs and polygons,
-paths are arcs, turns and straight lines, and there is neither noise nor a camera.
+No code is shared with what training and `m2aenet evaluate` make: outlines are blobs instead of cut-outs and polygons,
+paths are arcs, turns and straight lines, and there is neither noise nor a camera. Training can be asked for means of
+few frames and for parts of a photo that move in place (`blur.few_frames_share`, `blur.in_place_share`), as two of these
+ways show them.
 """
 
 from __future__ import annotations
