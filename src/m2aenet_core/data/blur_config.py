@@ -125,5 +125,7 @@ class MadeBlurConfig:
             raise InputError("object_px starts at 2 pixels and crop_px at 1; give larger numbers")
         if self.few_frames[0] < 3:
             raise InputError(f"few_frames starts at {self.few_frames[0]}; give at least 3")
+        if self.few_frames[0] == self.few_frames[1] and self.few_frames[0] % 2 == 0:
+            raise InputError(f"few_frames is {self.few_frames[0]} alone; give a range that holds an odd number")
         if not 1 <= self.jpeg_quality[0] <= self.jpeg_quality[1] <= 100:
             raise InputError(f"jpeg_quality is {self.jpeg_quality}; give numbers between 1 and 100")

@@ -193,6 +193,7 @@ def test_what_is_out_of_focus_varies() -> None:
         ({"path_px": (3.0, math.inf)}, "path_px goes from 3.0 to inf"),
         ({"growth": 1.0}, "growth is 1.0; give less than 1"),
         ({"few_frames": (1, 9)}, "few_frames starts at 1; give at least 3"),
+        ({"few_frames": (8, 8)}, "few_frames is 8 alone; give a range that holds an odd number"),
         ({"shake_zoom": 2.0}, "shake_zoom is 2.0; give less than 1"),
     ],
 )
