@@ -219,22 +219,19 @@ def _draw_occluder(rng: Generator, config: MadeBlurConfig, pool: Pool, moving: O
 
 def _shake_margin(config: MadeBlurConfig, size: Size) -> int:
     """Give how far the camera may see beyond the image, in whole pixels; of a small photo at least half is left."""
-    half = config.shake_px[1] / 2
-    longest = RigidPath(
-        (half, 0.0),
-        (half * config.curvature * math.sqrt(2), 0.0),
-        math.radians(config.shake_roll_deg),
-        config.shake_zoom,
-    )
-    return _margin(longest, size, size)
+    return _margin(_longest(config, config.shake_px[1], config.shake_roll_deg, config.shake_zoom), size, size)
 
 
 def _in_place_margin(config: MadeBlurConfig, size: Size) -> int:
     """Give how far what moves in place comes from beyond the image, as for a camera that moves."""
-    half, side = config.path_px[1] / 2, config.object_px[1]
-    bend = half * config.curvature * math.sqrt(2)
-    longest = RigidPath((half, 0.0), (bend, 0.0), math.radians(config.spin_deg), config.growth)
-    return _margin(longest, (side, side), size)
+    side = config.object_px[1]
+    return _margin(_longest(config, config.path_px[1], config.spin_deg, config.growth), (side, side), size)
+
+
+def _longest(config: MadeBlurConfig, length_px: float, spin_deg: float, growth: float) -> RigidPath:
+    """Give a motion that goes as far as any of its kind."""
+    half = length_px / 2
+    return RigidPath((half, 0.0), (half * config.curvature * math.sqrt(2), 0.0), math.radians(spin_deg), growth)
 
 
 def _margin(longest: RigidPath, moving: Size, size: Size) -> int:
