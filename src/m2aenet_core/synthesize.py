@@ -36,7 +36,9 @@ def synthesize(config: SynthesizeConfig) -> list[SampleFiles]:
     """
     device = resolve_device(config.device)
     folder = SetFolder(Path(config.out), config.split)
-    maker = SampleMaker(config, device)
+    maker = SampleMaker(config, device, show_progress=True)
+    for note in maker.notes:
+        print(note, file=sys.stderr)
     # noise is drawn on the device, by a generator that each kind of device has of its own
     folder.claim({**config.deciding(), "device": device.type, **maker.fingerprint()}, to_yaml(config))
     samples = [folder.files(*maker.place(number), number) for number in range(maker.count)]

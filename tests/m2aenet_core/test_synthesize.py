@@ -219,12 +219,37 @@ def test_large_photos_are_shrunk_first(make: Callable[..., int], tmp_path: Path)
     assert sample.blur.shape == (75, 100, 3)
 
 
-def test_photos_that_are_too_small_are_named(
-    make: Callable[..., int], photos: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+@pytest.fixture
+def bad_photos(photos: Path) -> Path:
     Image.fromarray(skimage.data.coffee()[:40, :90]).save(photos / "c.png")
-    assert make() == 1
-    assert "c.png is 90x40; made blur needs photos of at least 64 pixels" in capsys.readouterr().err
+    (photos / "d.jpg").write_bytes(b"no photo")
+    return photos
+
+
+def test_all_bad_files_are_named_before_anything_is_written(
+    make: Callable[..., int], bad_photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    cutouts = tmp_path / "cutouts"
+    cutouts.mkdir()
+    assert make(*LOCAL) == 1
+    told = capsys.readouterr().err
+    assert "c.png: is 90x40; made blur needs photos of at least 64 pixels" in told
+    assert "d.jpg: " in told
+    assert "--skip-bad" in told
+    assert not (tmp_path / "set").exists()
+    (cutouts / "e.png").touch()
+    (cutouts / "f.png").touch()
+    assert make("--skip-bad", "--cutouts", str(cutouts), *LOCAL) == 1
+    assert "nothing is left: each of the 2 samples" in capsys.readouterr().err
+
+
+def test_bad_photos_can_be_left_out(
+    make: Callable[..., int], bad_photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert make("--skip-bad", *LOCAL) == 0
+    assert "2 of 4 samples are left out: 1 too small, 1 unreadable" in capsys.readouterr().err
+    with (tmp_path / "set" / "train.csv").open(newline="") as file:
+        assert {row["photo"] for row in csv.DictReader(file)} == {"a.png", "deep/b.png"}
 
 
 @pytest.mark.parametrize(

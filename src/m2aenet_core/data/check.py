@@ -76,7 +76,8 @@ def check_pairs(
     """
     names = [[path for path in (pair.blur, pair.sharp, pair.mask) if path is not None] for pair in pairs]
     inspections = _inspected(pairs, names, _inspect_pair, record, show_progress)
-    return _problems([pair.blur for pair in pairs], inspections, crop_px)
+    too_small = f", smaller than the crop of {crop_px}; choose a smaller crop_px"
+    return _problems([pair.blur for pair in pairs], inspections, crop_px, too_small)
 
 
 def check_photos(
@@ -84,14 +85,15 @@ def check_photos(
 ) -> list[Problem]:
     """Read every sharp photo and give all that is wrong: empty and unreadable files, and sides below smallest_px."""
     inspections = _inspected(paths, [[path] for path in paths], _inspect_photo, record, show_progress)
-    return _problems(paths, inspections, smallest_px)
+    too_small = f"; made blur needs photos of at least {smallest_px} pixels"
+    return _problems(paths, inspections, smallest_px, too_small)
 
 
 def check_cutouts(files: Sequence[Cutout], record: Path | None = None, show_progress: bool = True) -> list[Problem]:
     """Read every cut-out and the alpha beside it, and give all that is wrong: empty and unreadable files."""
     names = [[path for path in each if path is not None] for each in files]
     inspections = _inspected(names, names, _inspect_cutout, record, show_progress)
-    return _problems([each.photo for each in files], inspections, 0)
+    return _problems([each.photo for each in files], inspections)
 
 
 def raise_or_skip(items: Sequence[Item], problems: Sequence[Problem], skip_bad: bool = False) -> Kept[Item]:
@@ -144,13 +146,14 @@ def _inspected(
         checked.save()
 
 
-def _problems(photos: Sequence[Path], inspections: Sequence[Inspection], smallest_px: int) -> list[Problem]:
+def _problems(
+    photos: Sequence[Path], inspections: Sequence[Inspection], smallest_px: int = 0, too_small: str = ""
+) -> list[Problem]:
     problems = []
     for item, (path, (size, findings)) in enumerate(zip(photos, inspections, strict=True)):
         problems += [Problem(item, *finding) for finding in findings]
         if size is not None and min(size) < smallest_px:
-            reason = f"is {size_text(size)}, smaller than the crop of {smallest_px}; choose a smaller crop_px"
-            problems.append(Problem(item, path, "too small", reason, False))
+            problems.append(Problem(item, path, "too small", f"is {size_text(size)}{too_small}", False))
     return problems
 
 

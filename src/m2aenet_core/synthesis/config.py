@@ -22,6 +22,8 @@ class SynthesizeConfig:
     """Folder of cut-out objects: RGBA images, or image/ beside alpha/ or mask/; without it, shapes of photo move."""
     manifest: str | None = None
     """CSV file with the columns file and clear_licence; only rows marked yes are used."""
+    skip_bad: bool = False
+    """Whether to go on without photos and cut-outs that cannot be used."""
     samples: int | None = None
     """Samples in all; without it, one for each photo."""
     split: Literal["train", "test", "val"] = "train"
@@ -52,6 +54,6 @@ class SynthesizeConfig:
         """Give the settings that decide what a sample looks like, those of the blur as `blur.NAME`."""
         values = dataclasses.asdict(self)
         blur = values.pop("blur")
-        for name in ("photos", "out", "cutouts", "manifest", "samples", "previews", "device"):
+        for name in ("photos", "out", "cutouts", "manifest", "skip_bad", "samples", "previews", "device"):
             values.pop(name)
         return values | {f"blur.{name}": value for name, value in blur.items()}

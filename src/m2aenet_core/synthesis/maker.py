@@ -9,11 +9,11 @@ import numpy as np
 import torch
 from PIL import Image
 
+from m2aenet_core.data.check import Kept, check_cutouts, check_photos, raise_or_skip
 from m2aenet_core.data.draws import SampleDraw
-from m2aenet_core.data.folder import Pixels, evenly_spread, list_images, read_cutouts, read_rgb
+from m2aenet_core.data.folder import Cutout, Pixels, cut_out, evenly_spread, find_cutouts, list_images, read_rgb
 from m2aenet_core.data.sample import Batch
 from m2aenet_core.data.synthetic import MadeBlur
-from m2aenet_core.errors import InputError
 from m2aenet_core.synthesis.config import SynthesizeConfig
 from m2aenet_core.synthesis.set_folder import crop_place
 
@@ -40,21 +40,27 @@ class Made(NamedTuple):
 class SampleMaker:
     """Makes the samples of a set by their numbers: whole photos, each in its turn, or crops of photos at random."""
 
-    def __init__(self, config: SynthesizeConfig, device: torch.device) -> None:
-        """Read what every sample may need. Raises InputError for folders and photos that cannot be used."""
+    def __init__(self, config: SynthesizeConfig, device: torch.device, *, show_progress: bool = False) -> None:
+        """Check every file, so that none ends the work in its middle, and read what each sample may need.
+
+        Raises InputError for folders that cannot be used, and for bad files unless `skip_bad`.
+        """
         self.config, self.device = config, device
-        self.paths = list_images(config.photos, config.manifest, without=config.out)
+        photos = self._photos(show_progress)
+        cutouts = self._cutouts(show_progress)
+        self.paths, self.notes = photos.items, tuple(kept.note for kept in (photos, cutouts) if kept.note)
         self.count = len(self.paths) if config.samples is None else config.samples
-        cutouts = read_cutouts(config.cutouts, config.manifest, without=config.out) if config.cutouts else []
+        self._cutout_files = cutouts.items
+        objects = cut_out(config.cutouts, cutouts.items) if config.cutouts else []
         textures = self.paths if config.crops else evenly_spread(self.paths, _TEXTURES)
-        self._source = MadeBlur([self._read(path) for path in textures], cutouts, config.blur)
+        self._source = MadeBlur([self._read(path) for path in textures], objects, config.blur)
 
     def fingerprint(self) -> dict[str, Any]:
         """Give what stands for the pictures the set is made from: names and sizes of their files."""
-        config = self.config
-        photos = {path.relative_to(config.photos).as_posix(): path.stat().st_size for path in self.paths}
-        cutouts = list_images(config.cutouts, config.manifest, without=config.out) if config.cutouts else []
-        return {"photos": photos, "cutouts": {path.name: path.stat().st_size for path in cutouts}}
+        photos = {path.relative_to(self.config.photos).as_posix(): path.stat().st_size for path in self.paths}
+        files = [path for each in self._cutout_files for path in each if path is not None]
+        cutouts = {f"{path.parent.name}/{path.name}": path.stat().st_size for path in files}
+        return {"photos": photos, "cutouts": cutouts}
 
     def place(self, number: int) -> Place:
         """Give where a sample belongs: the scene is its photo, or a hundred crops."""
@@ -76,11 +82,21 @@ class SampleMaker:
         name = path.relative_to(self.config.photos).as_posix()
         return Made(sample, {"number": number + 1, "photo": name, **_drawn(draw), **_measured(sample)})
 
+    def _photos(self, show_progress: bool) -> Kept[Path]:
+        config = self.config
+        paths = list_images(config.photos, config.manifest, without=config.out)
+        return raise_or_skip(paths, check_photos(paths, _SMALLEST_PX, show_progress=show_progress), config.skip_bad)
+
+    def _cutouts(self, show_progress: bool) -> Kept[Cutout]:
+        config = self.config
+        if config.cutouts is None:
+            return Kept([], "")
+        files = find_cutouts(config.cutouts, config.manifest, without=config.out)
+        return raise_or_skip(files, check_cutouts(files, show_progress=show_progress), config.skip_bad)
+
     def _read(self, path: Path) -> Pixels:
         photo = read_rgb(path)
         height, width = photo.shape[:2]
-        if min(height, width) < _SMALLEST_PX:
-            raise InputError(f"{path} is {width}x{height}; made blur needs photos of at least {_SMALLEST_PX} pixels")
         scale = self.config.longest_px / max(height, width) if self.config.longest_px else 1.0
         if scale >= 1:
             return photo
