@@ -10,10 +10,12 @@ from m2aenet_core.data.check import Kept, check_cutouts, check_pairs, check_phot
 from m2aenet_core.data.crops import CropConfig
 from m2aenet_core.data.folder import Pixels, cut_out, find_cutouts, list_images, read_photos
 from m2aenet_core.data.mixture import MixedSource
+from m2aenet_core.data.pair_pixels import size_text
 from m2aenet_core.data.pair_source import PairSource
 from m2aenet_core.data.pairs import NoPairsError, Pair, describe_pairs, has_masks_in, read_pairs
 from m2aenet_core.data.sample import Batch, Source
 from m2aenet_core.data.synthetic import MadeBlur
+from m2aenet_core.errors import InputError
 from m2aenet_core.training.config import TrainConfig
 
 # validation samples come from a seed of their own, so that they never repeat training samples
@@ -89,8 +91,10 @@ class _Reader:
         paths = list_images(folder, manifest, without=self.config.out)
         problems = check_photos(paths, 0, self._record(), self.show_progress)
         kept = raise_or_skip(paths, problems, self.config.skip_bad)
-        self._note(what, folder, f"{len(kept.items)} photos and {len(cutouts)} cut-outs", kept)
-        return MadeBlur(read_photos(kept.items), cutouts, self.config.blur)
+        photos = read_photos(kept.items)
+        size_note = _enlarged(folder, photos, self.config.blur.crop_px)
+        self._note(what, folder, f"{len(photos)} photos and {len(cutouts)} cut-outs{size_note}", kept)
+        return MadeBlur(photos, cutouts, self.config.blur)
 
     def _pairs(self, what: str, root: str, split: str) -> PairSource:
         pairs = self._read_pairs(root, split)
@@ -132,6 +136,21 @@ def _masks_of_sets(config: TrainConfig) -> dict[str, str | None]:
     having = {root for root in roots if has_masks_in(root, config.masks, config.gopro_blur)}
     # where none has it, reading the first says so
     return {root: config.masks if root in having or not having else None for root in roots}
+
+
+def _enlarged(folder: str, photos: Sequence[Pixels], crop_px: int) -> str:
+    """Give a note on photos that have to be enlarged for a crop, whose sharp truth is soft.
+
+    Raises InputError where all would have to be.
+    """
+    small = sum(min(photo.shape[:2]) < crop_px for photo in photos)
+    if small == len(photos):
+        largest = max(photos, key=lambda photo: min(photo.shape[:2]))
+        raise InputError(
+            f"crop_px is {crop_px}, and no photo in {folder} is that large (the largest is "
+            f"{size_text(largest.shape)}); choose a smaller crop_px or larger photos"
+        )
+    return f", {small} of them smaller than crops of {crop_px} pixels and enlarged for them" if small else ""
 
 
 def _mixed(sources: Sequence[Source], shares: Sequence[float] = ()) -> Source:

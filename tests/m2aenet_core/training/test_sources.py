@@ -205,6 +205,17 @@ def test_bad_photos_can_be_left_out(config: TrainConfig, photos: Path, tmp_path:
     assert "1 photos" in make_sources(replace(config, data=str(folder), skip_bad=True)).notes[0]
 
 
+def test_photos_that_are_smaller_than_the_crop_are_told(config: TrainConfig, tmp_path: Path) -> None:
+    folder = tmp_path / "sizes"
+    for name, size in (("small", 24), ("large", 64)):
+        write(folder / f"{name}.png", 90, size)
+    mixed = replace(config, data=str(folder))
+    told = "2 photos and 0 cut-outs, 1 of them smaller than crops of 32 pixels and enlarged for them"
+    assert make_sources(mixed).notes[0].endswith(told)
+    with pytest.raises(InputError, match=r"crop_px is 65, and no photo in .* is that large \(the largest is 64x64\)"):
+        make_sources(replace(mixed, blur=replace(config.blur, crop_px=65)))
+
+
 def test_bad_cutouts_are_told_and_can_be_left_out(config: TrainConfig, tmp_path: Path) -> None:
     folder = tmp_path / "cutouts"
     folder.mkdir()
