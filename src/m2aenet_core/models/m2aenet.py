@@ -14,20 +14,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from m2aenet_core.models.decision_encoder import DecisionEncoder
-from m2aenet_core.models.layers import Upsample, cell_at, downsample
+from m2aenet_core.models.deciding import DecidingNetwork
+from m2aenet_core.models.layers import Upsample, downsample
 from m2aenet_core.models.learning import Learning
 from m2aenet_core.models.m2aenet_config import M2AENetConfig
 from m2aenet_core.models.m2aenet_macs import MacCounter
 from m2aenet_core.models.m2as_block import Guide, M2ASStage
-from m2aenet_core.models.mask_predictor import (
-    MaskPredictor,
-    blur_probability,
-    sample_mask,
-    threshold_mask,
-)
-from m2aenet_core.models.motion_analyzer import MotionAnalyzer
-from m2aenet_core.models.motion_encoder import MotionEncoder
+from m2aenet_core.models.mask_predictor import blur_probability, sample_mask, threshold_mask
 from m2aenet_core.models.nafnet import (
     FUSED_LIVE_VALUES,
     LIVE_VALUES,
@@ -36,8 +29,7 @@ from m2aenet_core.models.nafnet import (
     nafblocks,
     walk_down,
 )
-from m2aenet_core.models.network import Decision, Encoded, Network, NetworkOutput, Restored
-from m2aenet_core.models.surroundings import Surroundings
+from m2aenet_core.models.network import Decision, Encoded, NetworkOutput, Restored
 from m2aenet_core.models.trajectory import Motion
 from m2aenet_core.models.trajectory_conv import trajectory_taps
 from m2aenet_core.models.trajectory_deconvolution import DECONVOLUTION_LIVE_VALUES, TrajectoryDeconvolution
@@ -49,13 +41,11 @@ from m2aenet_core.ops.sparse import kept_pixels, pruning_pays
 __all__ = ["M2AENet", "M2AENetConfig"]
 
 
-class M2AENet(Network):
+class M2AENet(DecidingNetwork):
     """The whole network; (B, 3, H, W) in [0, 1], any height and width.
 
-    Its layers bear NAFNet's names; `mask_predictors` and `motion_analyzers` are keyed by the scale they belong to.
+    Its layers bear NAFNet's names.
     """
-
-    config: M2AENetConfig
 
     def __init__(self, config: M2AENetConfig | None = None) -> None:
         super().__init__()
@@ -78,40 +68,7 @@ class M2AENet(Network):
             for scale, (c, count) in enumerate(zip(channels[:-1], config.encoder_blocks, strict=True))
         )
         self.downs = nn.ModuleList(downsample(c) for c in channels[:-1])
-        self.mask_predictors = nn.ModuleDict(
-            {
-                str(scale): MaskPredictor(channels[scale], config.predictor)
-                for scale in self._predicting(config.use_mask)
-            }
-        )
-        self.motion_analyzers = nn.ModuleDict(
-            {
-                str(scale): MotionAnalyzer(channels[scale], config.trajectory, config.taps, config.motion_output)
-                for scale in self._predicting(config.use_motion)
-            }
-        )
-        # the mask's and the motion's own view: what is restored does not depend on it but through them
-        self.surroundings = nn.ModuleDict(
-            {
-                str(scale): Surroundings(channels[scale], config.surroundings)
-                for scale in self._predicting(config.surroundings > 0)
-            }
-        )
-        self.motion_surroundings = nn.ModuleDict(
-            {
-                str(scale): Surroundings(channels[scale], config.motion_surroundings)
-                for scale in self._predicting(config.use_motion and config.motion_surroundings > 0)
-            }
-        )
-        self.motion_encoders = nn.ModuleDict(
-            {
-                str(scale): MotionEncoder(channels[scale - 1], config.encoder_blocks[scale - 1], config.motion_encoder)
-                for scale in self._predicting(config.motion_encoder > 0)
-            }
-        )
-        self.decision_encoder = None
-        if config.decision_encoder:
-            self.decision_encoder = DecisionEncoder(config.width, config.encoder_blocks)
+        self._make_deciders(channels)
         self.deconvolution = None
         if config.deconvolution:
             self.deconvolution = TrajectoryDeconvolution(channels[:-1], config.deconvolution)
@@ -166,20 +123,6 @@ class M2AENet(Network):
         state = self.state_dict()
         nafnet.load_state_dict({name: state[name] for name in nafnet.state_dict()})
         return nafnet.eval()
-
-    def _decide_locally(self) -> None:
-        views = (*self.surroundings.items(), *self.motion_surroundings.items(), *self.motion_encoders.items())
-        for key, view in views:
-            assert isinstance(view, Surroundings | MotionEncoder)
-            view.attend_locally(int(key))
-        if self.decision_encoder is not None:
-            self.decision_encoder.attend_locally()
-        for key, predictor in self.mask_predictors.items():
-            assert isinstance(predictor, MaskPredictor)
-            predictor.cell = cell_at(int(key))
-
-    def _predicting(self, is_used: bool) -> range:
-        return self.guided_scales if is_used else range(0)
 
     def _stage(self, channels: int, count: int, is_guided: bool) -> nn.Sequential:
         if not is_guided:
@@ -328,31 +271,6 @@ class M2AENet(Network):
         return Restored(restored, tuple(masks))
 
     # -- the flow of the network -------------------------------------------------------------------------------
-
-    def _look(
-        self, scale: int, features: Tensor, skips: Sequence[Tensor], *, with_mask: bool = True
-    ) -> tuple[Tensor | None, Motion | None]:
-        """Give blur logits and motion at a guided scale, each None where the network has none, or it is not wanted.
-
-        skips: what the stages before gave, of which an encoder of the motion's own takes what its stage begins with.
-        """
-        config, key = self.config, str(scale)
-        has_own_view = config.motion_surroundings > 0
-        seen = features
-        if config.surroundings and (with_mask or not has_own_view):
-            seen = self.surroundings[key](features)
-        logits = self.mask_predictors[key](seen) if self.has_mask and with_mask else None
-        if not self.has_motion:
-            return logits, None
-        if config.motion_encoder:
-            downs = self.downs if self.decision_encoder is None else self.decision_encoder.downs
-            begins = downs[scale - 2](skips[scale - 2])
-            # where the stages before do not learn, what leads from them to here does not either
-            seen = self.motion_encoders[key](begins if skips[scale - 2].requires_grad else begins.detach())
-        elif has_own_view:
-            seen = features
-        seen = self.motion_surroundings[key](seen) if has_own_view else seen
-        return logits, self.motion_analyzers[key](seen)
 
     def _guide(self, mask: Tensor | None, motion: Motion | None, *, pruned: bool = False) -> Guide:
         taps = None if motion is None else trajectory_taps(motion, self.config.taps)
