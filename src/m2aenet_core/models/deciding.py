@@ -29,7 +29,7 @@ class DecidingNetwork(Network):
     decision_encoder: DecisionEncoder | None
 
     def _make_deciders(self, channels: Sequence[int]) -> None:
-        """Add what decides; channels: those of each scale. Modules draw their initial weights in the order they are made."""
+        """Add what decides; channels: those of each scale. The order decides which initial weights a seed gives."""
         config = self.config
         self.mask_predictors = self._at_guided_scales(
             config.use_mask, lambda scale: MaskPredictor(channels[scale], config.predictor)
